@@ -1,0 +1,58 @@
+# One list of verbs, the same here and in CI. Each does all the set-up it needs and can be repeated.
+.DEFAULT_GOAL := help
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+DECIDING := sidecar/core/*,sidecar/config/*,sidecar/runtime/*
+
+.PHONY: help run test test-fast lint format bench lock clean servers
+
+help:  ## show these verbs
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+$(INSTALLED): pyproject.toml requirements-dev.lock
+	@echo "==> installing the locked packages into $(VENV)"
+	@python3 -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+servers:  ## install the real servers that tests and demo use, where they are missing
+	@tools/install-servers
+
+run: $(INSTALLED)  ## serve examples/demo.yaml against a Redis, a RabbitMQ and an S3 of its own
+	@tools/install-servers --optional redis-server rabbitmq-server
+	@exec $(BIN)/python -m tools.demo
+
+test: lint servers  ## lint, then every test, against real servers
+	@echo "==> running every test"
+	@$(BIN)/python -m pytest --cov --cov-report= --durations=10
+	@echo "==> branch coverage of the rooms that decide"
+	@$(BIN)/python -m coverage report --include='$(DECIDING)' --fail-under=100
+
+test-fast: $(INSTALLED)  ## the tests that need no real server
+	@$(BIN)/python -m pytest -q -m "not servers"
+
+lint: $(INSTALLED)  ## ruff, mypy strict, import-linter
+	@echo "==> linting"
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy --no-error-summary
+	@$(BIN)/lint-imports --no-logo >$(VENV)/import-linter.log || { cat $(VENV)/import-linter.log; exit 1; }
+
+format: $(INSTALLED)  ## format the code and mend what ruff can mend
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+bench: $(INSTALLED)  ## measure the probe path and the cost of a check, as ratios within one run
+	@$(BIN)/python -m benchmarks
+
+lock: $(INSTALLED)  ## resolve the dependencies again into the two lock files
+	@$(BIN)/uv pip compile --quiet --universal --no-header --generate-hashes --upgrade --extra all \
+	    -o requirements.lock pyproject.toml
+	@$(BIN)/uv pip compile --quiet --universal --no-header --generate-hashes --upgrade --extra all --group dev \
+	    -c requirements.lock -o requirements-dev.lock pyproject.toml
+
+clean:  ## remove what the other verbs made
+	@rm -rf $(VENV) .demo .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache dist
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
