@@ -1,0 +1,97 @@
+"""What askers share: TLS from the `tls:` block, and the network's failures in the words of a result."""
+
+import asyncio
+import errno
+import os
+import re
+import socket
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sidecar.config.check import TlsConfig
+from sidecar.core.check import CheckFailed, Reason
+from sidecar.support.net import tls_context
+from sidecar.support.thread import in_thread
+
+
+async def client_tls(tls: TlsConfig | None) -> ssl.SSLContext:
+    """Return the TLS context of a `tls:` block, or the system's default one: keep it, it costs 1 MiB.
+
+    Raises:
+        CheckFailed: a file of the block cannot be read or is no certificate.
+    """
+    block = tls or TlsConfig()
+    try:
+        return await in_thread(
+            lambda: tls_context(ca=block.ca, cert=block.cert, key=block.key, insecure=block.insecure),
+            name="tls-files",
+        )
+    except OSError as error:
+        named = ", ".join(path for path in (block.ca, block.cert, block.key) if path)
+        what = "not a certificate and its key" if isinstance(error, ssl.SSLError) else strerror(error)
+        raise CheckFailed(Reason.TLS, f"the TLS files {named} cannot be used: {what}") from error
+
+
+@contextmanager
+def connection_failures(address: str) -> Iterator[None]:
+    """Turn what the network raises into a `CheckFailed` about `address`; a `TimeoutError` is the runner's.
+
+    Raises:
+        CheckFailed: with reason dns, tls, refused or unavailable.
+    """
+    try:
+        yield
+    except TimeoutError:
+        raise
+    except (OSError, EOFError, ssl.CertificateError) as error:
+        raise connection_failure(error, address) from error
+
+
+def connection_failure(error: OSError | EOFError | ssl.CertificateError, address: str) -> CheckFailed:
+    """Return what a network error means for a check of `address`."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return CheckFailed(
+            Reason.TLS, f"{address} has a certificate that is not trusted: {error.verify_message.lower()}"
+        )
+    if isinstance(error, ssl.SSLError):
+        what = (error.reason or "handshake failed").replace("_", " ").lower()
+        return CheckFailed(Reason.TLS, f"{address} does not complete the TLS handshake: {what}")
+    if isinstance(error, socket.gaierror):
+        what = "does not exist" if error.errno == socket.EAI_NONAME else "could not be looked up: no answer"
+        return CheckFailed(Reason.DNS, f"{address}: the name {what}")
+    if isinstance(error, EOFError):
+        return CheckFailed(Reason.UNAVAILABLE, f"{address} closed the connection")
+    return _from_errno(error_number(error), address)
+
+
+def error_number(error: OSError) -> int | None:
+    """Return the errno of a failed connection, also where asyncio has joined those of several addresses."""
+    if error.errno is not None:
+        return error.errno
+    joined = [int(number) for number in re.findall(r"\[Errno (\d+)\]", str(error))]
+    return next((number for number in joined if number == errno.ECONNREFUSED), joined[0] if joined else None)
+
+
+def _from_errno(number: int | None, address: str) -> CheckFailed:
+    match number:
+        case errno.ECONNREFUSED | errno.ENOENT:
+            return CheckFailed(Reason.REFUSED, f"{address} refused the connection")
+        case errno.ECONNRESET | errno.EPIPE | errno.ECONNABORTED | None:
+            return CheckFailed(Reason.UNAVAILABLE, f"{address} closed the connection")
+        case errno.ETIMEDOUT:
+            return CheckFailed(Reason.TIMEOUT, f"{address} gave no answer")
+        case errno.EACCES | errno.EPERM:
+            return CheckFailed(Reason.FORBIDDEN, f"{address}: {os.strerror(number).lower()}")
+        case _:
+            return CheckFailed(Reason.UNAVAILABLE, f"{address}: {os.strerror(number).lower()}")
+
+
+def strerror(error: OSError) -> str:
+    """Return what the system says of an error, in lower case, without the paths and addresses that Python adds."""
+    return os.strerror(error.errno).lower() if error.errno else "unknown error"
+
+
+def close_now(writer: asyncio.StreamWriter) -> None:
+    """Drop a connection without waiting for its peer."""
+    writer.transport.abort()

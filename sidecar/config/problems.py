@@ -1,0 +1,73 @@
+"""What is wrong with a configuration: where, what was read, which rule, what to write instead."""
+
+import difflib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+SHOWN_VALUE_LIMIT: Final = 60
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Place:
+    """Where something stands; line and column count from 1, and 0 means the source as a whole."""
+
+    source: str
+    line: int = 0
+    column: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.source}:{self.line}:{self.column}" if self.line else self.source
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Problem:
+    """One thing wrong, or one thing to think about. Its text never holds a secret."""
+
+    place: Place
+    path: str
+    """The way to the value, such as `checks.sessions.interval`; empty for the whole file."""
+    sentence: str
+
+    def __str__(self) -> str:
+        where = f"{self.place}: {self.path}" if self.path else str(self.place)
+        return f"{where}: {self.sentence}"
+
+
+class ConfigError(Exception):
+    """A configuration was refused. Carries every problem that was found, in the order of the file."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(sorted(problems))
+        super().__init__("\n".join(map(str, self.problems)))
+
+
+class Mistake(Exception):
+    """Raised by a kind or a rule that refuses a value; the message is the sentence of the problem.
+
+    `key` names the key that is at fault where a whole section is judged.
+    """
+
+    def __init__(self, sentence: str, *, key: str = "") -> None:
+        super().__init__(sentence)
+        self.sentence = sentence
+        self.key = key
+
+
+def quoted(text: str) -> str:
+    """Return `text` in quotes on one line, cut where it would fill the screen."""
+    shown = text if len(text) <= SHOWN_VALUE_LIMIT else text[: SHOWN_VALUE_LIMIT - 1] + "…"
+    return repr(shown)
+
+
+def listed(choices: Iterable[str]) -> str:
+    """Return the choices as prose: `a, b or c`."""
+    *most, last = choices
+    return f"{', '.join(most)} or {last}" if most else last
+
+
+def unknown(what: str, given: str, choices: Sequence[str]) -> str:
+    """Return the sentence for a word that is not among the choices, with the nearest one."""
+    near = difflib.get_close_matches(given, choices, n=1, cutoff=0.6)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    return f"unknown {what} {quoted(given)}; {hint}choose from {', '.join(choices)}"

@@ -1,0 +1,18 @@
+"""The phase of the process, and what it may turn into."""
+
+from enum import StrEnum
+
+
+class Phase(StrEnum):
+    """Where the process stands between its first and its last second."""
+
+    STARTING = "starting"
+    """The listeners are open; `/startupz` has not passed yet."""
+    SERVING = "serving"
+    DRAINING = "draining"
+    STOPPED = "stopped"
+
+
+def after_startup(phase: Phase) -> Phase:
+    """Return the phase once `/startupz` has passed: a drain that began meanwhile stays one."""
+    return Phase.SERVING if phase is Phase.STARTING else phase

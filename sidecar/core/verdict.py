@@ -1,0 +1,204 @@
+"""The answer of one probe at one moment, from the states of all checks.
+
+What the gates mean is decided here and nowhere else; `web` only renders it.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Final
+
+from sidecar.core.phase import Phase
+from sidecar.core.result import Outcome
+from sidecar.core.state import State, Status
+
+
+class Gate(StrEnum):
+    """A probe that a check can hold back."""
+
+    LIVENESS = "liveness"
+    READINESS = "readiness"
+    STARTUP = "startup"
+
+
+class Probe(StrEnum):
+    """What the kubelet asks us; the value is the path. `/healthz`, about ourselves, is not judged here."""
+
+    LIVEZ = "livez"
+    READYZ = "readyz"
+    STARTUPZ = "startupz"
+
+
+OWN_GATE: Final = {
+    Probe.LIVEZ: Gate.LIVENESS,
+    Probe.READYZ: Gate.READINESS,
+    Probe.STARTUPZ: Gate.STARTUP,
+}
+
+
+class Mark(StrEnum):
+    """How a line begins, as kube-apiserver's do; `!` is noted without failing the probe."""
+
+    OK = "+"
+    FAILED = "-"
+    NOTED = "!"
+
+
+class Answer(StrEnum):
+    """A verdict in one word, in the words of draft-inadarei-api-health-check."""
+
+    PASS = "pass"  # noqa: S105 - a word of the health check draft, no password
+    WARN = "warn"
+    FAIL = "fail"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """All that a verdict needs to know of one check."""
+
+    name: str
+    gates: frozenset[Gate]
+    state: State
+    stale_at: float
+    """Monotonic seconds from which the last result is too old to trust."""
+    is_new: bool = False
+    """Added or edited while we were serving, and not up since: gates nothing yet."""
+
+    def is_stale(self, now: float) -> bool:
+        """Whether the last result is too old to trust."""
+        return now >= self.stale_at
+
+    def is_up(self, now: float) -> bool:
+        """Whether the check is settled up on a result fresh enough to trust."""
+        return self.state.status is Status.UP and not self.is_stale(now)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Latch:
+    """What holds for good once it held."""
+
+    startup_passed: bool
+    liveness_deadline: float
+    """Monotonic seconds from which a check that never came up may fail `/livez`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """One line of a verdict. `reason` may be shown to anybody, `message` only to the trusted."""
+
+    name: str
+    mark: Mark
+    text: str = ""
+    reason: str = ""
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """The answer of a probe, true until `expires_at` as long as no state changes."""
+
+    lines: tuple[Line, ...]
+    expires_at: float
+    """Monotonic seconds at which time alone may change the answer; infinity if it cannot."""
+
+    @property
+    def answer(self) -> Answer:
+        """Fail when a line does, else warn when one is noted, else pass."""
+        marks = {line.mark for line in self.lines}
+        if Mark.FAILED in marks:
+            return Answer.FAIL
+        return Answer.WARN if Mark.NOTED in marks else Answer.PASS
+
+
+DRAINING: Final = Line(name="draining", mark=Mark.FAILED)
+
+
+def judge(probe: Probe, standings: Sequence[Standing], phase: Phase, latch: Latch, now: float) -> Verdict:
+    """Return what `probe` answers now, with a line a check in the configured order."""
+    lines = [_line(probe, standing, latch, now) for standing in standings]
+    if probe is Probe.READYZ and phase is Phase.DRAINING:
+        lines.append(DRAINING)
+    return Verdict(lines=tuple(lines), expires_at=_expiry(standings, latch, now))
+
+
+def judge_one(probe: Probe, standing: Standing, latch: Latch, now: float) -> Verdict:
+    """Return what `probe` answers about one check, asked by name: as if that check alone gated the probe."""
+    asked = replace(standing, gates=frozenset({OWN_GATE[probe]}), is_new=False)
+    untouched = replace(latch, startup_passed=False)
+    return judge(probe, [asked], Phase.SERVING, untouched, now)
+
+
+def has_started(standings: Iterable[Standing]) -> bool:
+    """Whether every check that gates startup has been up."""
+    return not any(_awaits_startup(standing) for standing in standings)
+
+
+def _line(probe: Probe, standing: Standing, latch: Latch, now: float) -> Line:
+    if _holds_back(probe, standing, latch, now):
+        return _trouble(standing, now, mark=Mark.FAILED, text="failed")
+    if standing.is_up(now) or _is_settled_startup(probe, standing):
+        return _good(standing)
+    if standing.is_new and not standing.state.has_been_up:
+        return _trouble(standing, now, mark=Mark.NOTED, text="new, not gating")
+    status = "stale" if standing.is_stale(now) else standing.state.status
+    return _trouble(standing, now, mark=Mark.NOTED, text=f"{status}, not gating")
+
+
+def _holds_back(probe: Probe, standing: Standing, latch: Latch, now: float) -> bool:
+    match probe:
+        case Probe.STARTUPZ:
+            return not latch.startup_passed and _awaits_startup(standing)
+        case Probe.READYZ:
+            return (not latch.startup_passed and _awaits_startup(standing)) or _is_missed(standing, now)
+        case Probe.LIVEZ:
+            return _is_dead(standing, latch, now)
+
+
+def _awaits_startup(standing: Standing) -> bool:
+    return _gates(standing, Gate.STARTUP) and not standing.state.has_been_up
+
+
+def _is_missed(standing: Standing, now: float) -> bool:
+    return _gates(standing, Gate.READINESS) and not standing.is_up(now)
+
+
+def _is_dead(standing: Standing, latch: Latch, now: float) -> bool:
+    """Unknown and stale are alive: an app is never killed for our lack of knowledge."""
+    if (
+        not _gates(standing, Gate.LIVENESS)
+        or standing.state.status is not Status.DOWN
+        or standing.is_stale(now)
+    ):
+        return False
+    return standing.state.has_been_up or now >= latch.liveness_deadline
+
+
+def _gates(standing: Standing, gate: Gate) -> bool:
+    return gate in standing.gates and (standing.state.has_been_up or not standing.is_new)
+
+
+def _is_settled_startup(probe: Probe, standing: Standing) -> bool:
+    return probe is Probe.STARTUPZ and Gate.STARTUP in standing.gates and standing.state.has_been_up
+
+
+def _good(standing: Standing) -> Line:
+    last = standing.state.last
+    if last is not None and last.outcome is Outcome.WARNING:
+        return Line(name=standing.name, mark=Mark.NOTED, text="warning", message=last.message)
+    return Line(name=standing.name, mark=Mark.OK, text="ok")
+
+
+def _trouble(standing: Standing, now: float, *, mark: Mark, text: str) -> Line:
+    last = standing.state.last
+    if last is None:
+        return Line(name=standing.name, mark=mark, text=text, reason="no result yet")
+    if standing.is_stale(now):
+        reason = "" if text.startswith("stale") else "stale"
+        return Line(name=standing.name, mark=mark, text=text, reason=reason, message=last.message)
+    return Line(name=standing.name, mark=mark, text=text, reason=last.reason or "", message=last.message)
+
+
+def _expiry(standings: Iterable[Standing], latch: Latch, now: float) -> float:
+    moments = [standing.stale_at for standing in standings]
+    moments.append(latch.liveness_deadline)
+    return min((moment for moment in moments if moment > now), default=float("inf"))

@@ -1,0 +1,171 @@
+"""One run of one check, contained: it ends at its deadline and turns every end into a `Result`.
+
+Knows nothing of schedules or states.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Final
+
+from sidecar.core.check import Check, CheckFailed, Reason
+from sidecar.core.result import Outcome, Result
+from sidecar.runtime.clock import Clock
+from sidecar.support.text import one_line, show_age, show_duration
+
+CANCEL_GRACE: Final = 0.1
+"""Seconds that a cancelled run gets to clean up before it is left behind."""
+CLOSE_LIMIT: Final = 1.0
+"""Seconds that a check gets to close itself."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Ending:
+    outcome: Outcome
+    reason: Reason | None = None
+    message: str = ""
+
+
+class Runner:
+    """Runs one check, one run at a time, each within `timeout` seconds.
+
+    `target` is what the check asks, in words for a message; `redact` blots secrets out of every message.
+    Whoever made the runner closes it.
+    """
+
+    def __init__(
+        self,
+        check: Check,
+        *,
+        name: str,
+        target: str,
+        timeout: float,
+        redact: Callable[[str], str] = str,
+        clock: Clock | None = None,
+    ) -> None:
+        self.check = check
+        self.timeout = timeout
+        self._name = name
+        self._target = target
+        self._redact = redact
+        self._clock = clock or Clock()
+        self._left_behind: set[asyncio.Task[_Ending]] = set()
+        self._left_at = 0.0
+        self._logged_crash = ""
+
+    async def run(self) -> Result:
+        """Run the check once and return how it ended, within `timeout` + 0.1 seconds, whatever it does.
+
+        Raises nothing but the caller's own cancellation, which also cancels the run.
+        """
+        started = self._clock.monotonic()
+        opened = self._connections_opened()
+        ending = await self._await_left_behind() or await self._run_to_deadline()
+        finished = self._clock.monotonic()
+        return Result(
+            outcome=ending.outcome,
+            reason=ending.reason,
+            message=one_line(self._redact(ending.message)),
+            finished_at=finished,
+            duration=finished - started,
+            time=self._clock.wall(),
+            connections_opened=self._connections_opened() - opened,
+        )
+
+    async def aclose(self) -> None:
+        """Close the check, within 1.1 seconds; safe twice."""
+        await self._end_by(CLOSE_LIMIT, self._contained(self._close()), name=f"close:{self._name}")
+
+    async def _await_left_behind(self) -> _Ending | None:
+        """Give a run that was left behind one more deadline to end: until it has, no other may start."""
+        if not self._left_behind:
+            return None
+        _, hanging = await asyncio.wait(self._left_behind, timeout=self.timeout)
+        if not hanging:
+            return None
+        hung = show_age(self._clock.monotonic() - self._left_at)
+        return self._timed_out(f"a run that ignores its cancellation has hung for {hung}")
+
+    async def _run_to_deadline(self) -> _Ending:
+        ending = await self._end_by(self.timeout, self._contained(self._ask()), name=f"run:{self._name}")
+        return ending or self._timed_out(f"gave no answer within {show_duration(self.timeout)}")
+
+    async def _end_by(
+        self, limit: float, work: Coroutine[None, None, _Ending], *, name: str
+    ) -> _Ending | None:
+        """Return how `work` ended by itself within `limit` seconds; None if it had to be cancelled.
+
+        A task awaited from outside: `asyncio.timeout` would wait for ever for one that ignores cancellation.
+        """
+        task = asyncio.create_task(work, name=name)
+        try:
+            await asyncio.wait({task}, timeout=limit)
+            if task.done():
+                return _ending_of(task)
+            return None
+        finally:
+            await self._end(task)
+
+    async def _end(self, task: asyncio.Task[_Ending]) -> None:
+        """Cancel what has not ended, give it its grace, then leave it behind: kept, never forgotten."""
+        if task.done():
+            return
+        task.cancel()
+        self._left_behind.add(task)
+        self._left_at = self._clock.monotonic()
+        task.add_done_callback(self._left_behind.discard)
+        await asyncio.wait({task}, timeout=CANCEL_GRACE)
+        if not task.done():
+            log.warning("run ignores its cancellation", extra={"check": self._name})
+
+    async def _contained(self, work: Coroutine[None, None, str | None]) -> _Ending:
+        """Return how `work` ended. The one place that contains `BaseException`.
+
+        A SystemExit or KeyboardInterrupt that leaves a task would end the event loop.
+        """
+        try:
+            warning = await work
+        except CheckFailed as failure:
+            return _Ending(Outcome.FAILURE, failure.reason, failure.message)
+        except TimeoutError:
+            return self._timed_out("timed out")
+        except BaseException as error:
+            if isinstance(error, asyncio.CancelledError) and _is_being_cancelled():
+                raise
+            return self._crashed(error)
+        self._logged_crash = ""
+        return _Ending(Outcome.WARNING, None, warning) if warning else _Ending(Outcome.SUCCESS)
+
+    async def _ask(self) -> str | None:
+        return await self.check.run()
+
+    async def _close(self) -> None:
+        await self.check.aclose()
+
+    def _timed_out(self, what: str) -> _Ending:
+        return _Ending(Outcome.FAILURE, Reason.TIMEOUT, f"{self._target}: {what}")
+
+    def _crashed(self, error: BaseException) -> _Ending:
+        """Log the traceback of a bug once, not once a run."""
+        crash = type(error).__name__
+        if crash != self._logged_crash:
+            log.error("check crashed", exc_info=error, extra={"check": self._name})
+            self._logged_crash = crash
+        return _Ending(Outcome.FAILURE, Reason.UNEXPECTED, f"unexpected {crash}")
+
+    def _connections_opened(self) -> int:
+        return getattr(self.check, "connections_opened", 0)
+
+
+def _ending_of(task: asyncio.Task[_Ending]) -> _Ending:
+    if task.cancelled():
+        return _Ending(Outcome.FAILURE, Reason.UNEXPECTED, "unexpected CancelledError")
+    return task.result()
+
+
+def _is_being_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

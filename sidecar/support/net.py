@@ -1,0 +1,47 @@
+"""Addresses: which are our own, how they are written, and TLS towards others."""
+
+import ipaddress
+import ssl
+
+
+def show_address(host: str, port: int | None) -> str:
+    """Return `host:port`, with the brackets that an IPv6 address needs."""
+    written = f"[{host}]" if ":" in host else host
+    return written if port is None else f"{written}:{port}"
+
+
+def is_literal(host: str) -> bool:
+    """Whether `host` is an IP address rather than a name."""
+    try:
+        ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return False
+    return True
+
+
+def is_loopback(host: str) -> bool:
+    """Whether `host` is this very pod: a loopback address, or a name that RFC 6761 reserves for one."""
+    name = host.rstrip(".").lower()
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    return is_literal(host) and ipaddress.ip_address(host.partition("%")[0]).is_loopback
+
+
+def tls_context(
+    *, ca: str | None = None, cert: str | None = None, key: str | None = None, insecure: bool = False
+) -> ssl.SSLContext:
+    """Return a client's TLS context; reads files, so call it in a thread.
+
+    `ca` replaces the system's authorities (which `SSL_CERT_FILE` names); `cert` and `key` are our own;
+    `insecure` verifies nothing.
+
+    Raises:
+        OSError: a file cannot be read; its `filename` says which (`ssl.SSLError` is one too).
+    """
+    context = ssl.create_default_context(cafile=ca)
+    if insecure:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    if cert is not None:
+        context.load_cert_chain(cert, key)
+    return context

@@ -1,0 +1,73 @@
+"""Text for people: durations, addresses in words, and secrets blotted out."""
+
+import json
+import re
+from collections.abc import Iterable
+from typing import Final
+from urllib.parse import quote
+
+STARS: Final = "***"
+SHORTEST_SECRET: Final = 4
+"""Blotting out every `80` because some variable holds it would hide the log, not the secret."""
+
+_UNITS: Final = (("h", 3600.0), ("m", 60.0), ("s", 1.0))
+_USERINFO: Final = re.compile(r"(?<=://)[^\s/?#'\"]*@")
+
+
+def show_duration(seconds: float) -> str:
+    """Return `seconds` as the configuration would write it: `500ms`, `10s`, `5m`, `1h`.
+
+    The largest unit that needs no fraction is taken; fractions of a second are shown in milliseconds.
+    """
+    if seconds == 0:
+        return "0s"
+    for unit, size in _UNITS:
+        if seconds >= size and seconds % size == 0:
+            return f"{seconds / size:.0f}{unit}"
+    return f"{seconds * 1000:.0f}ms" if seconds < 10 else show_duration(round(seconds))
+
+
+def show_age(seconds: float) -> str:
+    """Return a span in at most two units, for people: `3s`, `2m 5s`, `4h 10m`."""
+    whole = int(seconds)
+    if whole < 60:
+        return f"{whole}s"
+    if whole < 3600:
+        return f"{whole // 60}m {whole % 60}s"
+    return f"{whole // 3600}h {whole % 3600 // 60}m"
+
+
+def one_line(text: str, *, limit: int = 300) -> str:
+    """Return `text` on one line of printable characters, cut at `limit` of them."""
+    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+def hide_userinfo(text: str) -> str:
+    """Return `text` with what stands between `://` and `@` blotted out, in whatever scheme."""
+    return _USERINFO.sub(f"{STARS}@", text)
+
+
+class Redactor:
+    """Blots the given secrets out of any text, also where a driver has quoted or encoded them."""
+
+    def __init__(self, secrets: Iterable[str] = ()) -> None:
+        forms = {form for secret in secrets for form in _forms(secret) if len(form) >= SHORTEST_SECRET}
+        longest_first = sorted(forms, key=len, reverse=True)
+        self._pattern = re.compile("|".join(map(re.escape, longest_first))) if forms else None
+
+    def __call__(self, text: str) -> str:
+        """Return `text` without any secret, nor any URL's userinfo."""
+        known = self._pattern.sub(STARS, text) if self._pattern else text
+        return hide_userinfo(known)
+
+
+def _forms(secret: str) -> set[str]:
+    return {
+        secret,
+        quote(secret, safe=""),
+        quote(secret),
+        repr(secret)[1:-1],
+        json.dumps(secret)[1:-1],
+        json.dumps(secret, ensure_ascii=False)[1:-1],
+    }
