@@ -36,6 +36,10 @@ class Kind(Protocol[V_co]):
         """Yield what of the text must never be shown."""
         ...
 
+    def show(self, value: Any) -> str:
+        """Return a value as the configuration would write it."""
+        ...
+
     def describe(self) -> Schema:
         """Return the JSON Schema of the text."""
         ...
@@ -96,7 +100,15 @@ class Url:
     __repr__ = __str__
 
 
-class _Public:
+class _Shown:
+    """A kind whose values are written as they read."""
+
+    def show(self, value: Any) -> str:
+        """Return the value's own text."""
+        return str(value)
+
+
+class _Public(_Shown):
     """A kind whose values may be shown wherever they come from: a place, a number, a choice."""
 
     def secrets(self, scalar: Scalar) -> Iterable[str]:  # noqa: ARG002 - a kind's signature
@@ -105,7 +117,7 @@ class _Public:
 
 
 @dataclass(frozen=True, slots=True)
-class TextKind:
+class TextKind(_Shown):
     """Any text; what was put in from outside is kept secret unless the text `is_public`."""
 
     is_public: bool = False
@@ -127,7 +139,7 @@ class TextKind:
 
 
 @dataclass(frozen=True, slots=True)
-class SecretKind:
+class SecretKind(_Shown):
     """A text that nobody may see."""
 
     def parse(self, scalar: Scalar) -> Secret:
@@ -163,7 +175,7 @@ class PatternKind(_Public):
 
     def describe(self) -> Schema:
         """Return the JSON Schema of the text."""
-        return {"type": "string", "pattern": f"^(?:{self.pattern})$"}
+        return _or_placeholder({"type": "string", "pattern": f"^(?:{self.pattern})$"})
 
 
 class HostKind(_Public):
@@ -232,9 +244,17 @@ class DurationKind(_Public):
             raise Mistake(f"{shown(scalar)} is out of range; write a duration {span}")
         return seconds
 
+    def show(self, value: float) -> str:
+        """Return seconds with their unit."""
+        return show_duration(value)
+
     def describe(self) -> Schema:
         """Return the JSON Schema of the text."""
-        return {"type": "string", "pattern": "^[0-9]{1,9}(ms|s|m|h)$", "examples": ["500ms", "10s", "5m"]}
+        return {
+            "type": "string",
+            "pattern": "^[0-9]{1,9}(ms|s|m|h)$|\\$\\{",
+            "examples": ["500ms", "10s", "5m"],
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,7 +277,7 @@ class IntegerKind(_Public):
 
     def describe(self) -> Schema:
         """Return the JSON Schema of the number."""
-        return {"type": "integer", "minimum": self.at_least, "maximum": self.at_most}
+        return _or_placeholder({"type": "integer", "minimum": self.at_least, "maximum": self.at_most})
 
 
 class BooleanKind(_Public):
@@ -269,9 +289,13 @@ class BooleanKind(_Public):
             raise Mistake(f"{shown(scalar)} is neither true nor false{_boolean_hint(scalar.text)}")
         return scalar.text == "true"
 
+    def show(self, value: bool) -> str:
+        """Return `true` or `false`."""
+        return str(value).lower()
+
     def describe(self) -> Schema:
         """Return the JSON Schema."""
-        return {"type": "boolean"}
+        return _or_placeholder({"type": "boolean"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,11 +313,11 @@ class ChoiceKind(_Public):
 
     def describe(self) -> Schema:
         """Return the JSON Schema of the word."""
-        return {"enum": [choice.value for choice in self.choices]}
+        return _or_placeholder({"enum": [choice.value for choice in self.choices]})
 
 
 @dataclass(frozen=True, slots=True)
-class UrlKind:
+class UrlKind(_Shown):
     """A URL of certain schemes, as they stand in `default_ports` with the port that each implies.
 
     Where a placeholder stands inside the userinfo its value is data: a password may hold any character.
@@ -374,6 +398,10 @@ def shown(scalar: Scalar) -> str:
 def shown_text(scalar: Scalar) -> str:
     """Return the scalar as it stands in the file, without what may be a URL's userinfo."""
     return _MAYBE_USERINFO.sub(f"{STARS}@", scalar.raw)
+
+
+def _or_placeholder(schema: Schema) -> Schema:
+    return {"anyOf": [schema, {"type": "string", "pattern": "\\$\\{"}]}
 
 
 def _boolean_hint(text: str) -> str:

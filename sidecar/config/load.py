@@ -243,7 +243,7 @@ def _advice(check: CheckConfig, *, gates_are_given: bool) -> Iterator[str]:
     if not gates_are_given:
         yield (
             f"was left to the default, readiness: an outage of {check.target} takes every replica out of the "
-            "endpoints; write gates: startup to hold back only a broken rollout, or gates: readiness if it is meant"
+            "endpoints; write gates: startup to hold back a broken rollout only, or gates: readiness if meant"
         )
 
 

@@ -7,12 +7,12 @@ problem is collected; nothing is constructed from a part that has one.
 
 import dataclasses
 import types
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import MISSING, dataclass, field
 from enum import StrEnum
 from functools import cache
-from typing import Annotated, Any, Final, Union, cast, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Final, Union, get_args, get_origin, get_type_hints
 
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
@@ -26,6 +26,8 @@ DEPTH_LIMIT: Final = 20
 
 Hint = Any
 """A type annotation."""
+Section = Any
+"""A frozen dataclass, whose fields are keys."""
 
 
 class Flawed:
@@ -74,7 +76,7 @@ class Reader:
         self._visit()
         hint, kind = _unwrap(hint)
         if dataclasses.is_dataclass(hint):
-            return self.read_section(node, cast("type[Any]", hint))
+            return self.read_section(node, hint)
         origin: Any = get_origin(hint)
         if origin is tuple:
             return self._read_list(node, get_args(hint)[0], one_or_many=isinstance(kind, OneOrMany))
@@ -87,7 +89,7 @@ class Reader:
     def read_section(
         self,
         node: Node,
-        section: type[Any],
+        section: Section,
         fallback: Mapping[str, Any] | None = None,
         *,
         also: Sequence[str] = (),
@@ -210,7 +212,7 @@ class Reader:
                 self.refuse(item.key, unknown("key", name, sorted(known)))
 
     def _construct(
-        self, node: Node, items: Mapping[str, "Item"], section: type[Any], values: Mapping[str, Any]
+        self, node: Node, items: Mapping[str, "Item"], section: Section, values: Mapping[str, Any]
     ) -> Any:
         built = section(**values)
         mistakes = list(built.rules()) if hasattr(built, "rules") else []
@@ -249,24 +251,57 @@ class Key:
     name: str
     hint: Hint
     doc: str
-    is_required: bool
+    default: Any = MISSING
+
+    @property
+    def is_required(self) -> bool:
+        """Whether the key has no default."""
+        return self.default is MISSING
+
+    def show_default(self) -> str:
+        """Return the default as the configuration would write it; empty where there is none to speak of."""
+        return "" if self.default in (MISSING, None, "", ()) else show(self.hint, self.default)
+
+    def inner(self) -> list["Key"]:
+        """Return the keys of the section that the key holds; none if it holds a value."""
+        hint, _ = _unwrap(self.hint)
+        return list(keys_of(hint).values()) if dataclasses.is_dataclass(hint) else []
+
+
+def keys_of(section: Section) -> dict[str, Key]:
+    """Return the keys of a section by name, in the order of the dataclass."""
+    return _keys_of(section)
 
 
 @cache
-def keys_of(section: Hashable) -> dict[str, Key]:
-    """Return the keys of a section by name, in the order of the dataclass."""
-    hints = get_type_hints(cast("type[Any]", section), include_extras=True)
+def _keys_of(section: Section) -> dict[str, Key]:
+    hints = get_type_hints(section, include_extras=True)
     return {
-        each.name: Key(each.name, hints[each.name], each.metadata["doc"], each.default is MISSING)
-        for each in dataclasses.fields(cast("type[Any]", section))
+        each.name: Key(each.name, hints[each.name], each.metadata["doc"], each.default)
+        for each in dataclasses.fields(section)
     }
+
+
+def show(hint: Hint, value: Any) -> str:
+    """Return a value as the configuration would write it."""
+    hint, kind = _unwrap(hint)
+    if dataclasses.is_dataclass(hint):
+        return "{}"
+    origin: Any = get_origin(hint)
+    if origin is frozenset:
+        return ", ".join(sorted(value)) or "none"
+    if origin is tuple:
+        return f"[{', '.join(show(get_args(hint)[0], each) for each in value)}]"
+    if origin is dict:
+        return "{}"
+    return (kind or _kind_of(hint)).show(value)
 
 
 def describe(hint: Hint) -> Schema:
     """Return the JSON Schema of a shape."""
     hint, kind = _unwrap(hint)
     if dataclasses.is_dataclass(hint):
-        return describe_section(cast("type[Any]", hint))
+        return describe_section(hint)
     origin: Any = get_origin(hint)
     if origin is tuple:
         many = {"type": "array", "items": describe(get_args(hint)[0])}
@@ -279,7 +314,7 @@ def describe(hint: Hint) -> Schema:
     return (kind or _kind_of(hint)).describe()
 
 
-def describe_section(section: type[Any]) -> Schema:
+def describe_section(section: Section) -> Schema:
     """Return the JSON Schema of a dataclass, with the documentation of each key."""
     keys = keys_of(section)
     properties = {key.name: {"description": key.doc, **describe(key.hint)} for key in keys.values()}

@@ -9,7 +9,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Final
 
-from sidecar.core.check import Check, CheckFailed, Reason
+from sidecar.core.check import Check, CheckFailed, HoldsConnection, Reason
 from sidecar.core.result import Outcome, Result
 from sidecar.runtime.clock import Clock
 from sidecar.support.text import one_line, show_age, show_duration
@@ -75,9 +75,17 @@ class Runner:
             connections_opened=self._connections_opened() - opened,
         )
 
+    async def lost_within(self, seconds: float) -> bool:
+        """Wait at most so many seconds; return early, and True, if the connection was lost."""
+        if not isinstance(self.check, HoldsConnection):
+            await asyncio.sleep(seconds)
+            return False
+        waiting = self._contained(self.check.lost())
+        return await self._end_by(seconds, waiting, name=f"lost:{self._name}") is not None
+
     async def aclose(self) -> None:
         """Close the check, within 1.1 seconds; safe twice."""
-        await self._end_by(CLOSE_LIMIT, self._contained(self._close()), name=f"close:{self._name}")
+        await self._end_by(CLOSE_LIMIT, self._contained(self.check.aclose()), name=f"close:{self._name}")
 
     async def _await_left_behind(self) -> _Ending | None:
         """Give a run that was left behind one more deadline to end: until it has, no other may start."""
@@ -90,7 +98,7 @@ class Runner:
         return self._timed_out(f"a run that ignores its cancellation has hung for {hung}")
 
     async def _run_to_deadline(self) -> _Ending:
-        ending = await self._end_by(self.timeout, self._contained(self._ask()), name=f"run:{self._name}")
+        ending = await self._end_by(self.timeout, self._contained(self.check.run()), name=f"run:{self._name}")
         return ending or self._timed_out(f"gave no answer within {show_duration(self.timeout)}")
 
     async def _end_by(
@@ -138,12 +146,6 @@ class Runner:
             return self._crashed(error)
         self._logged_crash = ""
         return _Ending(Outcome.WARNING, None, warning) if warning else _Ending(Outcome.SUCCESS)
-
-    async def _ask(self) -> str | None:
-        return await self.check.run()
-
-    async def _close(self) -> None:
-        await self.check.aclose()
 
     def _timed_out(self, what: str) -> _Ending:
         return _Ending(Outcome.FAILURE, Reason.TIMEOUT, f"{self._target}: {what}")

@@ -7,7 +7,7 @@ from types import ModuleType
 from typing import Any
 
 
-class MissingDriverError(Exception):
+class MissingDriverError(ImportError):
     """A driver is not installed; the message says which extra brings it."""
 
 
@@ -20,6 +20,9 @@ class Driver:
     def __init__(self, module: str, *, extra: str) -> None:
         self._module = module
         self._extra = extra
+
+    def __str__(self) -> str:
+        return self._module
 
     def __getattr__(self, name: str) -> Any:
         """Return an attribute of the module, importing it if need be."""

@@ -1,0 +1,57 @@
+"""What the verbs that read a configuration share: where it is, and how its problems are shown."""
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import click
+
+from sidecar.checks import InstalledTypes
+from sidecar.config.load import Source, load
+from sidecar.config.model import Config
+from sidecar.config.problems import ConfigError
+
+EXIT_FAILURE: Final = 1
+EXIT_CONFIGURATION: Final = 2
+EXIT_TIMEOUT: Final = 124
+DEFAULT_PATH: Final = "/etc/sidecar/config.yaml"
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def config_option(command: F) -> F:
+    """Add `--config` to a verb."""
+    return click.option(
+        "--config",
+        "path",
+        envvar="SIDECAR_CONFIG",
+        default=DEFAULT_PATH,
+        metavar="FILE",
+        help=f"The configuration; $SIDECAR_CONFIG or {DEFAULT_PATH} if not given, - for standard input.",
+    )(command)
+
+
+def read_configuration(path: str, types: InstalledTypes) -> Config:
+    """Return the configuration at `path`.
+
+    Raises:
+        ConfigError: with every problem that was found.
+    """
+    source = Source("<stdin>", sys.stdin.buffer.read()) if path == "-" else Source.from_file(Path(path))
+    return load(source, types, os.environ)
+
+
+@contextmanager
+def exit_on_problems() -> Iterator[None]:
+    """Print the problems of a refused configuration and exit with 2."""
+    try:
+        yield
+    except ConfigError as error:
+        for problem in error.problems:
+            click.echo(problem, err=True)
+        count = len(error.problems)
+        click.echo(f"the configuration has {count} problem{'' if count == 1 else 's'}", err=True)
+        sys.exit(EXIT_CONFIGURATION)

@@ -1,0 +1,45 @@
+"""`sidecar serve`: the server."""
+
+import logging
+import sys
+
+import click
+
+from sidecar.app import require_drivers, serve
+from sidecar.checks import InstalledTypes
+from sidecar.cli._configuration import EXIT_FAILURE, config_option, exit_on_problems, read_configuration
+from sidecar.config.model import Config, LogFormat
+from sidecar.support.logs import set_up_logs
+from sidecar.support.text import Redactor
+from sidecar.web.listeners import ListenError
+
+log = logging.getLogger("sidecar")
+
+
+@click.command("serve")
+@config_option
+def command(path: str) -> None:
+    """Serve the probes and run the checks until SIGTERM.
+
+    Exits with 0 after a stop signal, 1 after a crash or if a port is taken, 2 if the configuration is bad.
+    """
+    types = InstalledTypes()
+    with exit_on_problems():
+        config = read_configuration(path, types)
+        require_drivers(config, types)
+    _set_up_logs(config)
+    for advice in config.advice:
+        log.warning(
+            "advice", extra={"place": str(advice.place), "about": advice.path, "detail": advice.sentence}
+        )
+    try:
+        sys.exit(serve(config, types))
+    except ListenError as error:
+        log.critical(str(error))
+        sys.exit(EXIT_FAILURE)
+
+
+def _set_up_logs(config: Config) -> None:
+    wanted = config.sections.log
+    as_json = not sys.stderr.isatty() if wanted.format is LogFormat.AUTO else wanted.format is LogFormat.JSON
+    set_up_logs(level=wanted.level, as_json=as_json, redact=Redactor(config.secrets))

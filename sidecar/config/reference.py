@@ -1,0 +1,37 @@
+"""The reference of a section's keys as a Markdown table, from the same dataclasses that are read."""
+
+from collections.abc import Collection, Iterator
+from typing import Any
+
+from sidecar.config.check import CheckConfig, CheckType
+from sidecar.config.shape import Key, keys_of
+
+
+def document_type(name: str, check_type: CheckType[Any]) -> str:
+    """Return the page of a check type: its documentation, then the keys that it adds to the common ones."""
+    own = own_keys(check_type.config)
+    return (
+        f"# {name}\n\n{check_type.documentation}\n\n## Keys\n\n{document_keys(check_type.config, only=own)}\n"
+    )
+
+
+def own_keys(section: type[CheckConfig]) -> list[str]:
+    """Return the keys that a check type adds to the common ones, or gives a default of its own."""
+    common = keys_of(CheckConfig)
+    return [name for name, key in keys_of(section).items() if common.get(name) != key]
+
+
+def document_keys(section: type[Any], *, only: Collection[str] | None = None) -> str:
+    """Return a table of a section's keys: name, default, what it means; sections inside as dotted names."""
+    rows = ["| key | default | |", "|---|---|---|"]
+    rows += [
+        row for name, key in keys_of(section).items() if only is None or name in only for row in _rows(key)
+    ]
+    return "\n".join(rows)
+
+
+def _rows(key: Key, prefix: str = "") -> Iterator[str]:
+    default = "required" if key.is_required else f"`{key.show_default()}`" if key.show_default() else ""
+    yield f"| `{prefix}{key.name}` | {default} | {key.doc} |"
+    for inner in key.inner():
+        yield from _rows(inner, f"{prefix}{key.name}.")

@@ -1,0 +1,174 @@
+"""Tells Prometheus: every name, label and help text, and a collector that reads them off the board.
+
+Counts are the board's plain tallies; families exist only while a scrape is answered. Label values come from
+the configuration or from a closed set, never from an error's text.
+"""
+
+import platform
+from collections.abc import Callable, Iterator
+from itertools import accumulate
+from typing import Final
+
+from prometheus_client import CollectorRegistry, ProcessCollector
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    InfoMetricFamily,
+    Metric,
+)
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.registry import Collector
+
+from sidecar import __version__
+from sidecar.core.phase import Phase
+from sidecar.core.state import Status
+from sidecar.core.verdict import Answer, Probe
+from sidecar.runtime.board import DURATION_BUCKETS, Board, Entry
+from sidecar.runtime.clock import Clock
+from sidecar.runtime.pulse import Pulse
+
+CHECK: Final = ("check", "type")
+BOUNDS: Final = (*map(str, DURATION_BUCKETS), "+Inf")
+SERIES_OF_A_HEALTHY_CHECK: Final = 12
+"""One of each family but failures, and seven of the histogram."""
+
+
+def metrics_renderer(
+    board: Board, pulse: Pulse, clock: Clock | None = None
+) -> Callable[[str], tuple[bytes, str]]:
+    """Return a function from an Accept header to the exposition and its content type."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_BoardCollector(board, pulse, clock or Clock()))
+    ProcessCollector(registry=registry)
+
+    def render(accept: str) -> tuple[bytes, str]:
+        encode, content_type = choose_encoder(accept)
+        return encode(registry), content_type
+
+    return render
+
+
+class _BoardCollector(Collector):
+    def __init__(self, board: Board, pulse: Pulse, clock: Clock) -> None:
+        self._board = board
+        self._pulse = pulse
+        self._clock = clock
+
+    def collect(self) -> Iterator[Metric]:
+        entries = list(self._board.entries())
+        yield _up(entries)
+        yield _runs(entries)
+        yield _failures(entries)
+        yield _durations(entries)
+        yield _last_successes(entries)
+        yield _transitions(entries)
+        yield _connections(entries)
+        yield self._verdicts()
+        yield self._requests()
+        yield self._phase()
+        yield GaugeMetricFamily(
+            "sidecar_event_loop_lag_seconds",
+            "By how much the event loop was late at worst, in the last 15 to 30 seconds.",
+            value=self._pulse.lag,
+        )
+        build = InfoMetricFamily("sidecar_build", "The version that runs, and the Python that runs it.")
+        build.add_metric((), {"version": __version__, "python": platform.python_version()})
+        yield build
+
+    def _verdicts(self) -> Metric:
+        family = GaugeMetricFamily(
+            "sidecar_probe_verdict", "Whether the probe passes now.", labels=("probe",)
+        )
+        now = self._clock.monotonic()
+        for probe in Probe:
+            family.add_metric((probe,), float(self._board.verdict(probe, now).answer is not Answer.FAIL))
+        family.add_metric(("healthz",), float(not self._pulse.overdue()))
+        return family
+
+    def _requests(self) -> Metric:
+        family = CounterMetricFamily(
+            "sidecar_probe_requests", "Probes answered, by status code.", labels=("probe", "code")
+        )
+        for (probe, code), count in self._board.requests.items():
+            family.add_metric((probe, str(code)), count)
+        return family
+
+    def _phase(self) -> Metric:
+        family = GaugeMetricFamily(
+            "sidecar_phase", "1 for the phase that the process is in.", labels=("phase",)
+        )
+        for phase in Phase:
+            family.add_metric((phase,), float(phase is self._board.phase))
+        return family
+
+
+def _labels(entry: Entry) -> tuple[str, str]:
+    return entry.config.name, entry.config.type
+
+
+def _up(entries: list[Entry]) -> Metric:
+    family = GaugeMetricFamily(
+        "sidecar_check_up", "Whether the check is up; absent while that is unknown.", labels=CHECK
+    )
+    for entry in entries:
+        if entry.state.status is not Status.UNKNOWN:
+            family.add_metric(_labels(entry), float(entry.state.status is Status.UP))
+    return family
+
+
+def _runs(entries: list[Entry]) -> Metric:
+    family = CounterMetricFamily(
+        "sidecar_check_runs", "Runs of the check, by outcome.", labels=(*CHECK, "outcome")
+    )
+    for entry in entries:
+        for outcome, count in entry.tally.runs.items():
+            family.add_metric((*_labels(entry), outcome), count)
+    return family
+
+
+def _failures(entries: list[Entry]) -> Metric:
+    family = CounterMetricFamily(
+        "sidecar_check_failures", "Failed runs of the check, by reason.", labels=(*CHECK, "reason")
+    )
+    for entry in entries:
+        for reason, count in entry.tally.failures.items():
+            family.add_metric((*_labels(entry), reason), count)
+    return family
+
+
+def _durations(entries: list[Entry]) -> Metric:
+    family = HistogramMetricFamily("sidecar_check_duration_seconds", "How long the runs took.", labels=CHECK)
+    for entry in entries:
+        counts = map(float, accumulate(entry.tally.durations))
+        family.add_metric(_labels(entry), list(zip(BOUNDS, counts, strict=True)), entry.tally.duration_sum)
+    return family
+
+
+def _last_successes(entries: list[Entry]) -> Metric:
+    family = GaugeMetricFamily(
+        "sidecar_check_last_success_timestamp_seconds", "When a run last succeeded.", labels=CHECK
+    )
+    for entry in entries:
+        if entry.tally.last_success_time is not None:
+            family.add_metric(_labels(entry), entry.tally.last_success_time)
+    return family
+
+
+def _transitions(entries: list[Entry]) -> Metric:
+    family = CounterMetricFamily(
+        "sidecar_check_transitions", "How often the check settled on another status.", labels=(*CHECK, "to")
+    )
+    for entry in entries:
+        for status, count in entry.tally.transitions.items():
+            family.add_metric((*_labels(entry), status), count)
+    return family
+
+
+def _connections(entries: list[Entry]) -> Metric:
+    family = CounterMetricFamily(
+        "sidecar_check_connections_opened", "Connections that the check opened.", labels=CHECK
+    )
+    for entry in entries:
+        family.add_metric(_labels(entry), entry.tally.connections_opened)
+    return family

@@ -1,0 +1,166 @@
+"""Where everything stands: the state and the tally of each check, the phase and the latch.
+
+The board is the single writer of all of them. Tellers read it, and ask `version` whether what they rendered
+is still true.
+"""
+
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from sidecar.config.check import CheckConfig
+from sidecar.core.check import Reason
+from sidecar.core.events import StatusChanged
+from sidecar.core.phase import Phase, after_startup
+from sidecar.core.result import Outcome, Result
+from sidecar.core.state import State, Status, settle, stale_after, stale_at
+from sidecar.core.verdict import Latch, Probe, Standing, Verdict, has_started, judge, judge_one
+
+DURATION_BUCKETS: Final = (0.005, 0.05, 0.5, 2.0)
+"""Upper bounds in seconds; a fifth bucket has no bound."""
+
+Listener = Callable[[StatusChanged], None]
+
+
+@dataclass(slots=True)
+class Tally:
+    """Plain counts of one check since it was configured. Written by the board alone."""
+
+    runs: Counter[Outcome] = field(default_factory=Counter)
+    failures: Counter[Reason] = field(default_factory=Counter)
+    transitions: Counter[Status] = field(default_factory=Counter)
+    durations: list[int] = field(default_factory=lambda: [0] * (len(DURATION_BUCKETS) + 1))
+    """Runs by bucket, not cumulated."""
+    duration_sum: float = 0.0
+    """Seconds."""
+    connections_opened: int = 0
+    last_success_time: float | None = None
+    """Seconds since the epoch."""
+
+    def add(self, result: Result) -> None:
+        """Count one result."""
+        self.runs[result.outcome] += 1
+        if result.reason is not None:
+            self.failures[result.reason] += 1
+        if result.is_success:
+            self.last_success_time = result.time
+        self.durations[bisect_left(DURATION_BUCKETS, result.duration)] += 1
+        self.duration_sum += result.duration
+        self.connections_opened += result.connections_opened
+
+
+@dataclass(slots=True)
+class Entry:
+    """One check on the board."""
+
+    config: CheckConfig
+    state: State
+    tally: Tally = field(default_factory=Tally)
+    runs_in_status: int = 0
+
+    @property
+    def standing(self) -> Standing:
+        """What a verdict needs to know."""
+        age = stale_after(interval=self.config.interval, timeout=self.config.timeout)
+        return Standing(
+            name=self.config.name,
+            gates=self.config.gates,
+            state=self.state,
+            stale_at=stale_at(self.state, stale_after=age),
+        )
+
+
+class Board:
+    """States, tallies, phase and latch of the process.
+
+    `started_at` is the monotonic second of our start; `startup_deadline` the seconds that a start may take.
+    """
+
+    def __init__(self, configs: Sequence[CheckConfig], *, started_at: float, startup_deadline: float) -> None:
+        self.version = 0
+        """Rises whenever an answer may have changed, but for what time alone changes."""
+        self.phase = Phase.STARTING
+        self.latch = Latch(startup_passed=False, liveness_deadline=started_at + startup_deadline)
+        self.requests: Counter[tuple[str, int]] = Counter()
+        """Answered probes by path and code."""
+        self._entries = {each.name: Entry(each, State(since=started_at)) for each in configs}
+        self._listeners: list[Listener] = []
+        self._pass_startup()
+
+    def subscribe(self, listener: Listener) -> None:
+        """Have every status change told to `listener`, which must be quick and must not raise."""
+        self._listeners.append(listener)
+
+    def entries(self) -> Iterator[Entry]:
+        """Yield the checks in their configured order, to be read only."""
+        yield from self._entries.values()
+
+    def standings(self) -> list[Standing]:
+        """Return what verdicts are judged from, in the configured order."""
+        return [entry.standing for entry in self._entries.values()]
+
+    def verdict(self, probe: Probe, now: float) -> Verdict:
+        """Return what `probe` answers at the monotonic second `now`."""
+        return judge(probe, self.standings(), self.phase, self.latch, now)
+
+    def verdict_on(self, name: str, probe: Probe, now: float) -> Verdict | None:
+        """Return what `probe` answers about one check; None if no check has this name."""
+        entry = self._entries.get(name)
+        return judge_one(probe, entry.standing, self.latch, now) if entry else None
+
+    def count_request(self, probe: str, code: int) -> None:
+        """Count one answered probe."""
+        self.requests[probe, code] += 1
+
+    def record(self, name: str, result: Result) -> State:
+        """Take down one more result of a check; return the state that it settled into."""
+        entry = self._entries[name]
+        before = entry.state
+        entry.state = settle(
+            before,
+            result,
+            failure_threshold=entry.config.failure_threshold,
+            success_threshold=entry.config.success_threshold,
+        )
+        entry.tally.add(result)
+        entry.runs_in_status += 1
+        if _shown(entry.state) != _shown(before):
+            self.version += 1
+        if entry.state.status is not before.status:
+            self._announce(entry, before)
+        return entry.state
+
+    def enter(self, phase: Phase) -> None:
+        """Go on to another phase."""
+        if phase is not self.phase:
+            self.phase = phase
+            self.version += 1
+
+    def _announce(self, entry: Entry, before: State) -> None:
+        entry.tally.transitions[entry.state.status] += 1
+        changed = StatusChanged(
+            name=entry.config.name,
+            type=entry.config.type,
+            before=before,
+            after=entry.state,
+            runs_before=entry.runs_in_status - 1,
+        )
+        entry.runs_in_status = 0
+        self._pass_startup()
+        for listener in self._listeners:
+            listener(changed)
+
+    def _pass_startup(self) -> None:
+        if not self.latch.startup_passed and has_started(self.standings()):
+            self.latch = replace(self.latch, startup_passed=True)
+            self.version += 1
+            self.enter(after_startup(self.phase))
+
+
+def _shown(state: State) -> tuple[object, ...]:
+    """Return what of a state a verdict shows: a fresher result with the same story needs no new answer."""
+    last = state.last
+    story = (last.outcome, last.reason, last.message) if last else None
+    return state.status, state.has_been_up, story

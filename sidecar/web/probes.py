@@ -1,0 +1,64 @@
+"""The answers of the probes, rendered once and kept until the board or time changes them."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from sidecar.core.verdict import Line, Mark, Probe, Verdict
+from sidecar.runtime.board import Board
+from sidecar.runtime.clock import Clock
+from sidecar.runtime.pulse import Pulse
+from sidecar.support.text import show_age
+from sidecar.web.render import Reply, Style, render, without
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    reply: Reply
+    version: int
+    expires_at: float
+
+
+class Probes:
+    """Answers every probe from memory, in microseconds."""
+
+    def __init__(self, board: Board, pulse: Pulse, clock: Clock | None = None) -> None:
+        self._board = board
+        self._pulse = pulse
+        self._clock = clock or Clock()
+        self._kept: dict[tuple[Probe, Style], _Kept] = {}
+
+    def answer(self, probe: Probe, style: Style) -> Reply:
+        """Return the answer of a whole probe."""
+        now = self._clock.monotonic()
+        kept = self._kept.get((probe, style))
+        if kept is None or kept.version != self._board.version or now >= kept.expires_at:
+            verdict = self._board.verdict(probe, now)
+            kept = _Kept(render(probe, verdict, style), self._board.version, verdict.expires_at)
+            self._kept[probe, style] = kept
+        return kept.reply
+
+    def answer_without(self, probe: Probe, style: Style, excluded: Collection[str]) -> Reply:
+        """Return the answer of a probe with some checks left out."""
+        verdict, warnings = without(self._board.verdict(probe, self._clock.monotonic()), excluded)
+        return render(probe, verdict, style, warnings=warnings)
+
+    def answer_on(self, name: str, probe: Probe, style: Style) -> Reply | None:
+        """Return what a probe says about one check; None if no check has this name."""
+        verdict = self._board.verdict_on(name, probe, self._clock.monotonic())
+        return render(probe, verdict, style) if verdict else None
+
+    def answer_healthz(self, style: Style) -> Reply:
+        """Return whether we ourselves are well. No check ever counts."""
+        overdue = self._pulse.overdue()
+        lines = [
+            Line(name=loop, mark=Mark.FAILED, text="failed", reason=f"late by {show_age(late)}")
+            for loop, late in overdue.items()
+        ]
+        verdict = Verdict(
+            lines=tuple(lines) or (Line(name="loops", mark=Mark.OK, text="ok"),), expires_at=0.0
+        )
+        return render("healthz", verdict, style)
+
+    def names(self) -> list[str]:
+        """Return the names of the checks."""
+        return [standing.name for standing in self._board.standings()]
