@@ -1,0 +1,28 @@
+"""Real servers of our own, for tests and for the demo: Redis, RabbitMQ, and a stand-in for S3.
+
+Each is a process (or a few) on free loopback ports, with everything it writes in one given folder. It is
+started, stopped, killed, paused and restarted by its process id, and dies with the process that started it.
+Nothing here knows of the sidecar, of pytest or of the demo; only the standard library is needed.
+"""
+
+from tools.servers.docker import RabbitContainer, RedisContainer, docker_answers
+from tools.servers.rabbitmq import Permissions, RabbitServer
+from tools.servers.redis import RedisServer
+from tools.servers.s3 import S3Server
+from tools.servers.server import Server, ServerFailed, ServerMissing, TlsFiles, find_command, spawn
+
+__all__ = [
+    "Permissions",
+    "RabbitContainer",
+    "RabbitServer",
+    "RedisContainer",
+    "RedisServer",
+    "S3Server",
+    "Server",
+    "ServerFailed",
+    "ServerMissing",
+    "TlsFiles",
+    "docker_answers",
+    "find_command",
+    "spawn",
+]
