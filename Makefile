@@ -47,11 +47,13 @@ format: $(INSTALLED)  ## format the code and mend what ruff can mend
 bench: $(INSTALLED)  ## measure the probe path and the cost of a check, as ratios within one run
 	@$(BIN)/python -m benchmarks
 
-lock: $(INSTALLED)  ## resolve the dependencies again into the two lock files
+lock: $(INSTALLED)  ## resolve the dependencies again into the lock files
 	@$(BIN)/uv pip compile --quiet --universal --no-header --generate-hashes --upgrade --extra all \
 	    -o requirements.lock pyproject.toml
 	@$(BIN)/uv pip compile --quiet --universal --no-header --generate-hashes --upgrade --extra all --group dev \
 	    -c requirements.lock -o requirements-dev.lock pyproject.toml
+	@echo hatchling | $(BIN)/uv pip compile --quiet --universal --no-header --generate-hashes \
+	    -c requirements-dev.lock -o requirements-build.lock -
 
 clean:  ## remove what the other verbs made
 	@rm -rf $(VENV) .demo .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache dist
