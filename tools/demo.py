@@ -229,7 +229,8 @@ def tell_what_to_open(servers: Mapping[str, Server], environment: Mapping[str, s
     probes = f"http://127.0.0.1:{environment['SIDECAR_PORT']}"
     admin = f"http://127.0.0.1:{environment['SIDECAR_ADMIN_PORT']}"
     found = [(part, part.variables(servers[part.name])) for part in PARTS if part.name in servers]
-    ourselves = f"{os.path.relpath(sys.executable)} -m tools.demo"
+    python = min(sys.executable, os.path.relpath(sys.executable), key=len)
+    ourselves = f"{python} -m tools.demo"
     lines = [
         "open",
         f"  {probes}/readyz?verbose    may this pod take traffic?",
@@ -299,7 +300,7 @@ def ask(what: str) -> int:
     return 0
 
 
-def end(sidecar: "subprocess.Popen[bytes]") -> None:
+def end(sidecar: subprocess.Popen[bytes]) -> None:
     """Let the sidecar end as Kubernetes would."""
     sidecar.terminate()
     with suppress(subprocess.TimeoutExpired):

@@ -30,7 +30,7 @@ PROMISE = 5.0
 class Demo:
     """A demo that runs, with what it printed."""
 
-    process: "subprocess.Popen[str]"
+    process: subprocess.Popen[str]
     folder: Path
     port: int
     pids: dict[str, int]
