@@ -19,7 +19,7 @@ from sidecar.core.result import Result
 from sidecar.metrics import metrics_renderer
 from sidecar.runtime.board import Board
 from sidecar.runtime.clock import Clock
-from sidecar.runtime.journal import log_status_change
+from sidecar.runtime.journal import log_event
 from sidecar.runtime.lifecycle import StopSignals
 from sidecar.runtime.pulse import Pulse
 from sidecar.runtime.scheduler import Scheduler, Surroundings
@@ -134,7 +134,7 @@ class _Process:
             started_at=self._clock.monotonic(),
             startup_deadline=config.sections.startup.deadline,
         )
-        self._board.subscribe(log_status_change)
+        self._board.subscribe(log_event)
 
     async def run(self, main: list[socket.socket], admin: list[socket.socket]) -> int:
         """Serve until told to stop; return the exit code."""

@@ -1,4 +1,4 @@
-"""What askers share: TLS from the `tls:` block, and the network's failures in the words of a result."""
+"""What askers share: connections, TLS from the `tls:` block, the network's failures in a result's words."""
 
 import asyncio
 import errno
@@ -8,11 +8,34 @@ import socket
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any, Final
+
+from aiohappyeyeballs import start_connection
 
 from sidecar.config.check import TlsConfig
 from sidecar.core.check import CheckFailed, Reason
 from sidecar.support.net import tls_context
 from sidecar.support.thread import in_thread
+
+HEAD_START: Final = 0.25
+"""Seconds that one address of a host gets before the next is tried beside it (RFC 8305)."""
+
+Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+async def open_connection(host: str, port: int, **tls: Any) -> Streams:
+    """Return a new connection to the first address of `host` that answers, the TLS handshake done.
+
+    `tls` goes to `asyncio.open_connection`. Its own race between addresses loses the winner's socket when
+    it is cancelled at the wrong turn of the loop; this one closes every socket that it does not return.
+
+    Raises:
+        OSError: `socket.gaierror` and `ssl.SSLError` are ones too.
+    """
+    loop = asyncio.get_running_loop()
+    addresses = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    connection = await start_connection(addresses, happy_eyeballs_delay=HEAD_START)
+    return await asyncio.open_connection(sock=connection, **tls)
 
 
 async def client_tls(tls: TlsConfig | None) -> ssl.SSLContext:
@@ -88,7 +111,7 @@ def _from_errno(number: int | None, address: str) -> CheckFailed:
 
 
 def strerror(error: OSError) -> str:
-    """Return what the system says of an error, in lower case, without the paths and addresses that Python adds."""
+    """Return what the system says of an error, in lower case, without what Python adds: paths, addresses."""
     return os.strerror(error.errno).lower() if error.errno else "unknown error"
 
 

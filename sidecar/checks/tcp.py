@@ -16,14 +16,13 @@ Permissions: none. Reasons that waiting does not cure: tls.
 ```
 """
 
-import asyncio
 import ssl
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
-from sidecar.checks._connect import client_tls, close_now, connection_failures
+from sidecar.checks._connect import client_tls, close_now, connection_failures, open_connection
 from sidecar.config.check import CheckConfig, CheckType, TlsConfig, option
 from sidecar.config.fields import DurationKind, Host, Port
 from sidecar.config.problems import Mistake
@@ -75,8 +74,8 @@ class TcpCheck:
     async def run(self) -> str | None:
         """Connect, and look at the certificate where there is one."""
         with connection_failures(self._config.target):
-            _, writer = await asyncio.open_connection(
-                self._config.host, self._config.port, happy_eyeballs_delay=0.25, **await self._tls_arguments()
+            _, writer = await open_connection(
+                self._config.host, self._config.port, **await self._tls_arguments()
             )
         self.connections_opened += 1
         try:

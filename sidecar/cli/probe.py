@@ -14,7 +14,8 @@ def main(arguments: Sequence[str]) -> int:
     try:
         code, body = _ask(options)
     except (OSError, http.client.HTTPException) as error:
-        print(f"no answer from {options.host}:{options.port}: {error}", file=sys.stderr)
+        what = (getattr(error, "strerror", None) or str(error) or type(error).__name__).lower()
+        print(f"no answer from {options.host}:{options.port}: {what}", file=sys.stderr)
         return 1
     print(body.rstrip("\n"))
     return 0 if code == 200 else 1

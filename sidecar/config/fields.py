@@ -5,14 +5,16 @@ it says in one sentence, and never with a secret in it.
 """
 
 import re
-from collections.abc import Iterable
+import warnings
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Any, Final, Protocol, TypeVar, runtime_checkable
-from urllib.parse import quote, unquote
+from urllib.parse import unquote
 
-from sidecar.config.interpolate import Part, Scalar
+from sidecar.config.interpolate import Scalar
 from sidecar.config.problems import Mistake, listed, quoted, unknown
+from sidecar.config.url import Pieces, take_apart
 from sidecar.support.net import is_literal, show_address
 from sidecar.support.text import STARS, show_duration
 
@@ -80,7 +82,7 @@ class Url:
     """As written, with its leading slash, still percent-encoded."""
     query: str = ""
     hides_path: bool = False
-    """Whether part of the path came from outside the file, as a webhook's does."""
+    """Whether the path is secret, because part of it came from outside the file, as a webhook's does."""
 
     @property
     def address(self) -> str:
@@ -135,7 +137,7 @@ class TextKind(_Shown):
 
     def describe(self) -> Schema:
         """Return the JSON Schema of the text."""
-        return {"type": "string"} if self.may_be_empty else {"type": "string", "minLength": 1}
+        return _text() if self.may_be_empty else _text(minLength=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +158,7 @@ class SecretKind(_Shown):
 
     def describe(self) -> Schema:
         """Return the JSON Schema of the text."""
-        return {"type": "string", "minLength": 1, "writeOnly": True}
+        return _text(minLength=1, writeOnly=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,13 +171,17 @@ class PatternKind(_Public):
 
     def parse(self, scalar: Scalar) -> str:
         """Return the text."""
-        if not re.fullmatch(self.pattern, scalar.text):
+        if not self.matches(scalar.text):
             raise Mistake(f"{shown(scalar)} is not {self.rule}")
         return scalar.text
 
+    def matches(self, text: str) -> bool:
+        """Whether `text` has the form."""
+        return re.fullmatch(self.pattern, text) is not None
+
     def describe(self) -> Schema:
         """Return the JSON Schema of the text."""
-        return _or_placeholder({"type": "string", "pattern": f"^(?:{self.pattern})$"})
+        return _or_placeholder(_text(pattern=f"^(?:{self.pattern})$"))
 
 
 class HostKind(_Public):
@@ -183,16 +189,16 @@ class HostKind(_Public):
 
     def parse(self, scalar: Scalar) -> str:
         """Return it, without the brackets of an IPv6 address."""
-        host = scalar.text.strip("[]")
+        host = _without_brackets(scalar.text)
         if not _is_host(host):
             raise Mistake(
-                f"{shown(scalar)} is not a host; write a host name or an IP address, the port apart"
+                f"{shown(scalar)} is not a host; write a host name or an IP address, and no port beside it"
             )
         return host
 
     def describe(self) -> Schema:
         """Return the JSON Schema of the text."""
-        return {"type": "string", "minLength": 1}
+        return _text(minLength=1)
 
 
 class FilePathKind(_Public):
@@ -200,7 +206,7 @@ class FilePathKind(_Public):
 
     def parse(self, scalar: Scalar) -> str:
         """Return the path; whether the file exists is for the one who opens it."""
-        if not scalar.text.startswith("/") or "\0" in scalar.text:
+        if not scalar.text.startswith("/"):
             raise Mistake(f"{shown(scalar)} is not an absolute path; write one that begins with a slash")
         return scalar.text
 
@@ -209,19 +215,33 @@ class FilePathKind(_Public):
         return {"type": "string", "pattern": "^(/|\\$\\{)"}
 
 
-class RegexKind(_Public):
-    """A regular expression in Python's syntax."""
+class RegexKind:
+    """A regular expression in Python's syntax; what was put in from outside is kept secret."""
 
     def parse(self, scalar: Scalar) -> re.Pattern[str]:
         """Return it compiled."""
+        if not scalar.text:
+            raise Mistake("is empty, which matches everything; write a regular expression")
         try:
-            return re.compile(scalar.text)
-        except re.error as error:
-            raise Mistake(f"{shown(scalar)} is not a regular expression: {error}") from error
+            with warnings.catch_warnings(
+                action="ignore"
+            ):  # of a syntax that a future Python may read otherwise
+                return re.compile(scalar.text)
+        except (re.error, OverflowError, RecursionError) as error:
+            why = "" if scalar.is_interpolated else f": {error}"
+            raise Mistake(f"{shown(scalar)} is not a regular expression{why}") from error
+
+    def secrets(self, scalar: Scalar) -> Iterable[str]:
+        """Yield the pieces that came from outside."""
+        return scalar.interpolated()
+
+    def show(self, value: re.Pattern[str]) -> str:
+        """Return the expression."""
+        return value.pattern
 
     def describe(self) -> Schema:
-        """Return the JSON Schema of the text."""
-        return {"type": "string", "format": "regex"}
+        """Return the JSON Schema of the text; an editor's own expressions have another syntax."""
+        return _text(minLength=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,8 +255,10 @@ class DurationKind(_Public):
         """Return seconds."""
         match = _DURATION.fullmatch(scalar.text)
         if match is None:
+            hint = f"; did you mean '{scalar.raw}s'?" if scalar.raw.isdecimal() else ""
             raise Mistake(
-                f"{shown(scalar)} is not a duration; write a number and a unit, such as 500ms, 10s, 5m or 1h"
+                f"{shown(scalar)} is not a duration; write a whole number and one unit, "
+                f"such as 500ms, 10s, 5m or 1h{hint}"
             )
         seconds = int(match["number"]) * _SECONDS[match["unit"]]
         if not self.at_least <= seconds <= self.at_most:
@@ -267,7 +289,10 @@ class IntegerKind(_Public):
     def parse(self, scalar: Scalar) -> int:
         """Return the number."""
         if not _INTEGER.fullmatch(scalar.text):
-            raise Mistake(f"{shown(scalar)} is not a whole number from {self.at_least} to {self.at_most}")
+            hint = "; leave the leading zeros out" if scalar.text.isdecimal() else ""
+            raise Mistake(
+                f"{shown(scalar)} is not a whole number from {self.at_least} to {self.at_most}{hint}"
+            )
         number = int(scalar.text)
         if not self.at_least <= number <= self.at_most:
             raise Mistake(
@@ -300,20 +325,23 @@ class BooleanKind(_Public):
 
 @dataclass(frozen=True, slots=True)
 class ChoiceKind(_Public):
-    """One word of a closed set."""
+    """One word of a closed set; where it `may_be_none`, the word none is None."""
 
     choices: type[StrEnum]
+    may_be_none: bool = False
 
-    def parse(self, scalar: Scalar) -> StrEnum:
+    def parse(self, scalar: Scalar) -> StrEnum | None:
         """Return the member."""
-        values = [choice.value for choice in self.choices]
-        if scalar.text not in values:
-            raise Mistake(unknown("choice", shown_text(scalar), values))
-        return self.choices(scalar.text)
+        if scalar.text not in self._words():
+            raise Mistake(unknown("choice", scalar.raw, self._words()))
+        return None if self.may_be_none and scalar.text == "none" else self.choices(scalar.text)
 
     def describe(self) -> Schema:
         """Return the JSON Schema of the word."""
-        return _or_placeholder({"enum": [choice.value for choice in self.choices]})
+        return _or_placeholder({"enum": self._words()})
+
+    def _words(self) -> list[str]:
+        return [*(choice.value for choice in self.choices), *(["none"] if self.may_be_none else [])]
 
 
 @dataclass(frozen=True, slots=True)
@@ -333,71 +361,68 @@ class UrlKind(_Shown):
 
     def parse(self, scalar: Scalar) -> Url:
         """Return the pieces."""
-        text = _with_userinfo_as_data(scalar)
-        scheme, separator, rest = text.partition("://")
-        scheme = scheme.lower()
-        if not separator:
-            raise Mistake(
-                f"{shown(scalar)} is not a URL; write {listed(f'{known}://…' for known in self.schemes)}"
-            )
-        if scheme not in self.schemes:
-            raise Mistake(unknown("URL scheme", scheme, self.schemes))
-        return self._from_pieces(scheme, rest, scalar)
-
-    def secrets(self, scalar: Scalar) -> Iterable[str]:
-        """Yield the userinfo, the query, and what else came from outside but for the host."""
-        text = _with_userinfo_as_data(scalar)
-        match = _URL.fullmatch(text.partition("://")[2])
-        if match is None:
-            yield scalar.text
-            return
-        userinfo = match["userinfo"] or ""
-        username, has_password, password = userinfo.partition(":")
-        yield unquote(password if has_password else username)
-        yield from (
-            value for _, _, value in (pair.partition("=") for pair in (match["query"] or "").split("&"))
-        )
-        yield from (part for part in scalar.interpolated() if part in match["path"] and part.strip("/"))
-
-    def describe(self) -> Schema:
-        """Return the JSON Schema of the text."""
-        return {"type": "string", "pattern": f"^({'|'.join(self.schemes)})://|\\$\\{{"}
-
-    def _from_pieces(self, scheme: str, rest: str, scalar: Scalar) -> Url:
-        match = _URL.fullmatch(rest)
-        if match is None:
-            raise Mistake(f"{shown(scalar)} is not a URL{_HOW_TO_WRITE_PASSWORDS}")
-        host, port = match["host"].strip("[]"), match["port"]
-        default_port = dict(self.default_ports)[scheme]
-        if not host and default_port is not None:
-            raise Mistake(f"{shown(scalar)} names no host")
-        if port and not 1 <= int(port) <= 65535:
-            raise Mistake(
-                f"{shown(scalar)} has a port out of range; a port is a whole number from 1 to 65535"
-            )
-        if host and not _is_host(host):
-            raise Mistake(f"{shown(scalar)} has a host that is none{_HOW_TO_WRITE_PASSWORDS}")
-        username, has_password, password = (match["userinfo"] or "").partition(":")
+        pieces = take_apart(scalar)
+        if pieces is None:
+            raise Mistake(self._why_no_url(scalar))
+        scheme, host = pieces.scheme.lower(), _without_brackets(pieces.host)
+        fault = next(self._faults(pieces, scheme, host), None)
+        if fault:
+            raise Mistake(f"{shown(scalar)} {fault}")
         return Url(
             scheme=scheme,
             host=host,
-            port=int(port) if port else default_port,
-            username=unquote(username) or None,
-            password=Secret(unquote(password)) if has_password and password else None,
-            path=match["path"],
-            query=match["query"] or "",
-            hides_path=any(part in match["path"] and part.strip("/") for part in scalar.interpolated()),
+            port=int(pieces.port) if pieces.port else dict(self.default_ports)[scheme],
+            username=pieces.username or None,
+            password=Secret(pieces.password) if pieces.password else None,
+            path=pieces.path,
+            query=pieces.query,
+            hides_path=pieces.is_path_from_outside,
         )
+
+    def secrets(self, scalar: Scalar) -> Iterable[str]:
+        """Yield the userinfo, the query, and what else came from outside but for scheme, host and port."""
+        pieces = take_apart(scalar)
+        return pieces.secrets() if pieces else (scalar.text,)
+
+    def describe(self) -> Schema:
+        """Return the JSON Schema of the text."""
+        schemes = "|".join(map(re.escape, self.schemes))
+        return {"type": "string", "pattern": f"^({schemes})://|\\$\\{{"}
+
+    def _why_no_url(self, scalar: Scalar) -> str:
+        if "://" not in scalar.text:
+            return f"has no scheme; write {self._forms()}"  # not shown: it may be a password
+        if _BARE_IPV6.search(scalar.text):
+            return f"{shown(scalar)} is not a URL; an IPv6 address needs brackets, such as [::1]"
+        return f"{shown(scalar)} is not a URL; write HOST:PORT behind its ://, and {_HOW_TO_WRITE_PASSWORDS}"
+
+    def _faults(self, pieces: Pieces, scheme: str, host: str) -> Iterator[str]:
+        """Yield what is wrong with the pieces, the most telling first."""
+        if scheme not in self.schemes:
+            yield f"has another scheme; write {self._forms()}"
+        if pieces.has_userinfo_elsewhere:
+            yield f"has an @ behind its host; {_HOW_TO_WRITE_PASSWORDS}"
+        if pieces.fragment:
+            yield "has a fragment, which no server gets; leave it out, or write %23 for the # of a password"
+        if not host and dict(self.default_ports)[scheme] is not None:
+            yield "names no host"
+        if host and not _is_host(host):
+            yield f"has no valid host; {_HOW_TO_WRITE_PASSWORDS}"
+        if pieces.port and not 1 <= int(pieces.port) <= 65535:
+            yield "has a port out of range; a port is a whole number from 1 to 65535"
+
+    def _forms(self) -> str:
+        return listed(f"{scheme}://…" for scheme in self.schemes)
 
 
 def shown(scalar: Scalar) -> str:
     """Return the scalar as it stands in the file, quoted and without a URL's userinfo."""
-    return quoted(shown_text(scalar))
+    return quoted(scalar.raw)
 
 
-def shown_text(scalar: Scalar) -> str:
-    """Return the scalar as it stands in the file, without what may be a URL's userinfo."""
-    return _MAYBE_USERINFO.sub(f"{STARS}@", scalar.raw)
+def _text(**rules: Any) -> Schema:
+    """Return the JSON Schema of a text, which need not be quoted where YAML sees a number or a boolean."""
+    return {"type": ["string", "number", "boolean"], **rules}
 
 
 def _or_placeholder(schema: Schema) -> Schema:
@@ -410,54 +435,29 @@ def _boolean_hint(text: str) -> str:
     return f"; did you mean {found!r}?" if found else ""
 
 
+def _without_brackets(host: str) -> str:
+    return host[1:-1] if host.startswith("[") and host.endswith("]") and ":" in host else host
+
+
 def _is_host(host: str) -> bool:
-    return is_literal(host) or _HOSTNAME.fullmatch(host) is not None
+    address, has_zone, zone = host.partition("%")
+    if is_literal(address):
+        return not has_zone or (":" in address and _ZONE.fullmatch(zone) is not None)
+    return _HOSTNAME.fullmatch(host) is not None and not _ENDS_IN_NUMBER.search(host)
 
 
-def _with_userinfo_as_data(scalar: Scalar) -> str:
-    """Return the URL's text, placeholders inside its userinfo percent-encoded.
-
-    Where the userinfo ends is decided on the text as written, in which every placeholder is one opaque
-    character: so that no `@` or `/` of a password can end it.
-    """
-    if len(scalar.parts) == 1:
-        return scalar.text
-    template = "".join(_OPAQUE if part.is_interpolated else part.text for part in scalar.parts)
-    start, end = _userinfo_span(template)
-    position, pieces = 0, []
-    for part in scalar.parts:
-        pieces.append(quote(part.text, safe="") if _is_data(part, start, position, end) else part.text)
-        position += 1 if part.is_interpolated else len(part.text)
-    return "".join(pieces)
-
-
-def _is_data(part: Part, start: int, position: int, end: int) -> bool:
-    return part.is_interpolated and start <= position < end
-
-
-def _userinfo_span(template: str) -> tuple[int, int]:
-    scheme_end = template.find("://")
-    if scheme_end < 0:
-        return 0, 0
-    start = scheme_end + 3
-    authority = re.match(r"[^/?#]*", template[start:])
-    at = authority[0].rfind("@") if authority else -1
-    return (start, start + at) if at >= 0 else (0, 0)
-
-
-_MAYBE_USERINFO: Final = re.compile(r"(?<=://).*@", re.DOTALL)
-_OPAQUE: Final = "\ufffc"
 _HOW_TO_WRITE_PASSWORDS: Final = (
-    "; percent-encode the characters : @ / ? # % of a password, or use the keys username and password"
+    "percent-encode : @ / ? # % in a password, or put it in as it is with ${NAME} or ${file:/path}"
 )
 _SECONDS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
-_DURATION: Final = re.compile(r"(?P<number>[0-9]{1,9})(?P<unit>ms|s|m|h)", re.ASCII)
-_INTEGER: Final = re.compile(r"0|-?[1-9][0-9]{0,17}", re.ASCII)
-_HOSTNAME: Final = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,251}[A-Za-z0-9_.])?")
-_URL: Final = re.compile(
-    r"(?:(?P<userinfo>[^/?#]*)@)?(?P<host>\[[0-9A-Fa-f:.%]+\]|[^:/?#@\[\]]*)(?::(?P<port>[0-9]{1,5})?)?"
-    r"(?P<path>(?:/[^?#]*)?)(?:\?(?P<query>[^#]*))?(?:#.*)?"
-)
+_DURATION: Final = re.compile(r"(?P<number>[0-9]{1,9})(?P<unit>ms|s|m|h)")
+_INTEGER: Final = re.compile(r"0|-?[1-9][0-9]{0,17}")
+_LABEL: Final = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+_HOSTNAME: Final = re.compile(rf"(?=.{{1,254}}$){_LABEL}(?:\.{_LABEL})*\.?")
+_ENDS_IN_NUMBER: Final = re.compile(r"(?:^|\.)[0-9]+\.?$")
+"""Such as 10.0.0.256: an address that is none, never a name (RFC 1123, section 2.1)."""
+_ZONE: Final = re.compile(r"[A-Za-z0-9_.-]+")
+_BARE_IPV6: Final = re.compile(r"://[0-9A-Fa-f.]*:[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*(?:[/?#]|$)")
 
 
 Text = Annotated[str, TextKind()]
@@ -471,13 +471,11 @@ Span = Annotated[float, DurationKind(at_least=0.05)]
 """A duration that cannot be nothing: an interval, a deadline."""
 Count = Annotated[int, IntegerKind(at_least=1, at_most=1000)]
 Port = Annotated[int, IntegerKind(at_least=1, at_most=65535)]
-Name = Annotated[
-    str,
-    PatternKind(
-        r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?",
-        "a DNS label; write at most 63 lower-case letters, digits and dashes, such as 'session-store'",
-    ),
-]
+NAME: Final = PatternKind(
+    r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?",
+    "a DNS label; write at most 63 lower-case letters, digits and dashes, such as 'session-store'",
+)
+Name = Annotated[str, NAME]
 Host = Annotated[str, HostKind()]
 FilePath = Annotated[str, FilePathKind()]
 """The absolute path of a file; a reload watches the files that a configuration names."""

@@ -1,23 +1,24 @@
 """Reads a configuration: all of it or none, with every problem at once."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cache
 from inspect import get_annotations
 from pathlib import Path
 from typing import Any, Final
 
-import yaml
-from yaml.nodes import Node, ScalarNode, SequenceNode
+from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from sidecar.config.check import CheckConfig, CheckType, CheckTypes
+from sidecar.config.document import SIZE_LIMIT, compose
+from sidecar.config.fields import NAME
 from sidecar.config.interpolate import Outside, interpolate
 from sidecar.config.model import Config, Sections
 from sidecar.config.problems import ConfigError, Mistake, Place, Problem, unknown
-from sidecar.config.shape import FLAWED, Item, Reader, TooLargeError, keys_of
+from sidecar.config.reader import FLAWED, Item, Reader, TooLargeError, what
+from sidecar.config.shape import keys_of
 from sidecar.core.verdict import Gate
 
-SIZE_LIMIT: Final = 1024 * 1024
-"""Bytes: what Kubernetes lets a ConfigMap hold."""
 DEFAULT_KEYS: Final = (
     "gates",
     "interval",
@@ -34,7 +35,7 @@ class Source:
     """The bytes of a configuration, and the name that its problems are shown with."""
 
     name: str
-    content: bytes
+    content: bytes = field(repr=False)
 
     @classmethod
     def from_file(cls, path: Path) -> "Source":
@@ -57,44 +58,21 @@ def load(source: Source, types: CheckTypes, environ: Mapping[str, str]) -> Confi
     Raises:
         ConfigError: with every problem that was found.
     """
+    root = compose(source.name, source.content)
     reader = Reader(source.name, Outside(environ))
+    if root is None:
+        raise ConfigError([_whole(source, f"is empty; {_TOP_LEVEL}")])
     try:
-        config = _Loading(reader, types).read(_compose(source))
-    except TooLargeError:
-        raise _whole(
-            source, "unfolds into more than a configuration can need; write fewer or smaller anchors"
-        ) from None
-    if reader.problems or config is None:
+        config = _Loading(reader, types).read(root)
+    except TooLargeError as error:
+        raise ConfigError([*reader.problems, _whole(source, str(error))]) from error
+    if config is None:
         raise ConfigError(reader.problems)
     return config
 
 
-def _compose(source: Source) -> Node:
-    """Return the root node of the document: nodes have positions, and scalars that are still text."""
-    if len(source.content) > SIZE_LIMIT:
-        raise _whole(source, f"is larger than {SIZE_LIMIT // 1024} KiB, which is all that a ConfigMap holds")
-    try:
-        root = yaml.compose(source.content, Loader=yaml.CBaseLoader)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        place = Place(source.name, mark.line + 1, mark.column + 1) if mark else Place(source.name)
-        what = ": ".join(part for part in (error.context, error.problem) if part)
-        raise ConfigError([Problem(place, "", f"is not YAML: {what}{_tab_hint(source, place)}")]) from error
-    except yaml.YAMLError as error:
-        raise _whole(source, f"is not YAML: {str(error).partition(chr(10))[0]}") from error
-    if root is None:
-        raise _whole(source, "is empty; write a list of checks, or a mapping with the key checks")
-    return root
-
-
-def _whole(source: Source, sentence: str) -> ConfigError:
-    return ConfigError([Problem(Place(source.name), "", sentence)])
-
-
-def _tab_hint(source: Source, place: Place) -> str:
-    lines = source.content.splitlines()
-    line = lines[place.line - 1] if 0 < place.line <= len(lines) else b""
-    return "; indent with spaces, not with a tab" if b"\t" in line[: len(line) - len(line.lstrip())] else ""
+def _whole(source: Source, sentence: str) -> Problem:
+    return Problem(Place(source.name), "", sentence)
 
 
 class _Loading:
@@ -102,7 +80,8 @@ class _Loading:
 
     def __init__(self, reader: Reader, types: CheckTypes) -> None:
         self._reader = reader
-        self._types = types
+        self._find = cache(types.find)
+        self._type_names = cache(types.names)
         self._places: dict[str, Place] = {}
         self._names: dict[str, Place] = {}
         self._advice: list[Problem] = []
@@ -111,15 +90,13 @@ class _Loading:
         """Return the configuration; None when there were problems."""
         if isinstance(root, SequenceNode):
             sections, checks = Sections(), self._read_checks(root, {})
+        elif isinstance(root, MappingNode):
+            sections, checks = self._read_top_level(root)
         else:
-            items = self._reader.items(root)
-            if items is None:
-                return None
-            sections = self._reader.read_section(root, Sections, also=("checks", "defaults"))
-            checks = self._read_top_level(root, items)
-        if self._reader.problems:
+            self._reader.refuse(root, f"{what(root)}; {_TOP_LEVEL}")
             return None
-        self._refuse_ungated(root, sections, checks)
+        if not self._reader.problems:
+            self._refuse_ungated(root, sections, checks)
         if self._reader.problems:
             return None
         return Config(
@@ -131,87 +108,93 @@ class _Loading:
             places=self._places,
         )
 
-    def _read_top_level(self, root: Node, items: Mapping[str, Item]) -> list[CheckConfig]:
+    def _read_top_level(self, root: Node) -> tuple[Any, list[CheckConfig]]:
+        items = self._reader.items(root) or {}
+        sections = self._reader.read_items(root, items, Sections, also=("checks", "defaults"))
         defaults = self._read_defaults(items["defaults"].value) if "defaults" in items else {}
         if "checks" not in items:
             self._reader.refuse(root, "the key checks is missing: the list of checks")
-            return []
-        with self._reader.at("checks"):
-            return self._read_checks(items["checks"].value, defaults)
+            return sections, []
+        return sections, self._read_checks(items["checks"].value, defaults)
 
     def _read_defaults(self, node: Node) -> dict[str, Any]:
-        """Return the values of the `defaults` block by key."""
+        """Return the values of the `defaults` block by key, without those that have a problem."""
         keys = keys_of(CheckConfig)
+        values = {}
         with self._reader.at("defaults"):
-            items = self._reader.items(node) or {}
-            for name, item in items.items():
-                if name not in DEFAULT_KEYS:
-                    self._reader.refuse(item.key, unknown("key", name, DEFAULT_KEYS))
-            return {
-                name: self._reader.read_key(item, keys[name])
-                for name, item in items.items()
-                if name in DEFAULT_KEYS
-            }
+            for name, item in (self._reader.items(node) or {}).items():
+                if name in DEFAULT_KEYS:
+                    values[name] = self._reader.read_key(item, keys[name])
+                else:
+                    self._reader.refuse_unknown(item, DEFAULT_KEYS)
+        return {name: value for name, value in values.items() if value is not FLAWED}
 
     def _read_checks(self, node: Node, defaults: Mapping[str, Any]) -> list[CheckConfig]:
-        if not isinstance(node, SequenceNode):
-            self._reader.refuse(node, "is no list; write a list of checks, each beginning with a dash")
-            return []
-        checks = [self._read_check(index, each, defaults) for index, each in enumerate(node.value)]
+        with self._reader.at("checks"):
+            elements = self._reader.elements(node, rule=_LIST_OF_CHECKS) or []
+            checks = [self._read_check(index, each, defaults) for index, each in enumerate(elements)]
         return [check for check in checks if check is not None]
 
     def _read_check(self, index: int, node: Node, defaults: Mapping[str, Any]) -> CheckConfig | None:
-        with self._reader.at(str(index)):
+        with self._reader.at(_label(index, node)):
             items = self._reader.items(node)
-        if items is None:
-            return None
-        with self._reader.at(_label(index, items)):
+            if items is None:
+                return None
             self._refuse_duplicate_name(items)
             check_type = self._find_type(node, items)
             if check_type is None:
+                self._read_common_keys(items)
                 return None
             fallback = {
                 key: value for key, value in defaults.items() if not _has_own_default(check_type.config, key)
             }
-            check = self._reader.read_section(node, check_type.config, fallback)
+            check = self._reader.read_items(node, items, check_type.config, fallback)
             if check is FLAWED:
                 return None
             self._places[check.name] = self._reader.place(node)
             self._advise(node, check, gates_are_given="gates" in items or "gates" in defaults)
-            return check  # type: ignore[no-any-return]  # read_section returns what it was asked for
+            return check  # type: ignore[no-any-return]  # read_items returns what it was asked for
 
     def _find_type(self, node: Node, items: Mapping[str, Item]) -> CheckType[Any] | None:
         if "type" not in items:
-            choices = ", ".join(self._types.names())
+            choices = ", ".join(self._type_names())
             self._reader.refuse(node, f"the key type is missing; choose from {choices}")
             return None
         with self._reader.at("type"):
             written = self._reader.scalar(items["type"].value)
             if written is None:
                 return None
-            found = self._types.find(written.text)
+            found = self._find(written.text)
             if found is None:
                 self._reader.refuse(
-                    items["type"].value, unknown("check type", written.text, self._types.names())
+                    items["type"].value, unknown("check type", written.raw, self._type_names())
                 )
             return found
+
+    def _read_common_keys(self, items: Mapping[str, Item]) -> None:
+        """Find what is wrong with the keys of every check where the type is not known."""
+        for name, key in keys_of(CheckConfig).items():
+            if name in items and name != "type":
+                self._reader.read_key(items[name], key)
 
     def _refuse_duplicate_name(self, items: Mapping[str, Item]) -> None:
         name = self._name(items)
         if name is None:
             return
         node = items["name"].value
-        first = self._names.setdefault(name, self._reader.place(node))
-        if first != self._reader.place(node):
-            with self._reader.at("name"):
-                self._reader.refuse(node, f"the check in line {first.line} has this name too; write another")
+        if name not in self._names:
+            self._names[name] = self._reader.place(node)
+            return
+        with self._reader.at("name"):
+            line = self._names[name].line
+            self._reader.refuse(node, f"the check in line {line} has this name too; write another")
 
     def _name(self, items: Mapping[str, Item]) -> str | None:
         node = items["name"].value if "name" in items else None
         if not isinstance(node, ScalarNode):
             return None
         try:
-            return interpolate(node.value, self._reader.outside).text
+            return NAME.parse(interpolate(node.value, self._reader.outside))
         except Mistake:
             return None  # reported when the key is read
 
@@ -247,13 +230,19 @@ def _advice(check: CheckConfig, *, gates_are_given: bool) -> Iterator[str]:
         )
 
 
-def _label(index: int, items: Mapping[str, Item]) -> str:
-    """Return what a check is called in a problem's path: its name where it has a usable one."""
-    name = items["name"].value if "name" in items else None
-    return name.value if isinstance(name, ScalarNode) and name.value else str(index)
+def _label(index: int, node: Node) -> str | int:
+    """Return what a check is called in a problem's path: its name where it stands there, else its index."""
+    for key, value in node.value if isinstance(node, MappingNode) else ():
+        if isinstance(key, ScalarNode) and isinstance(value, ScalarNode) and key.value == "name":
+            return value.value if NAME.matches(value.value) else index
+    return index
 
 
 def _has_own_default(section: type[CheckConfig], key: str) -> bool:
     """Whether a check type brings a default of its own for a key that every check has."""
     own = section.__mro__[: section.__mro__.index(CheckConfig)]
     return any(key in get_annotations(each) for each in own)
+
+
+_LIST_OF_CHECKS: Final = "write a list of checks, each beginning with a dash"
+_TOP_LEVEL: Final = "write a list of checks, or a mapping with the key checks"

@@ -1,11 +1,15 @@
 """What is wrong with a configuration: where, what was read, which rule, what to write instead."""
 
 import difflib
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from sidecar.support.text import STARS, one_line
+
 SHOWN_VALUE_LIMIT: Final = 60
+SHOWN_PROBLEM_LIMIT: Final = 2000
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -22,7 +26,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Problem:
-    """One thing wrong, or one thing to think about. Its text never holds a secret."""
+    """One thing wrong, or one thing to think about. Its text is one line and never holds a secret."""
 
     place: Place
     path: str
@@ -31,7 +35,7 @@ class Problem:
 
     def __str__(self) -> str:
         where = f"{self.place}: {self.path}" if self.path else str(self.place)
-        return f"{where}: {self.sentence}"
+        return one_line(f"{where}: {self.sentence}", limit=SHOWN_PROBLEM_LIMIT)
 
 
 class ConfigError(Exception):
@@ -55,9 +59,11 @@ class Mistake(Exception):
 
 
 def quoted(text: str) -> str:
-    """Return `text` in quotes on one line, cut where it would fill the screen."""
-    shown = text if len(text) <= SHOWN_VALUE_LIMIT else text[: SHOWN_VALUE_LIMIT - 1] + "…"
-    return repr(shown)
+    """Return what stands in the file in quotes, on one line, cut, and without what may be a URL's secret."""
+    shown = _without_secrets(text)
+    if len(shown) > SHOWN_VALUE_LIMIT:
+        shown = shown[: SHOWN_VALUE_LIMIT - 1] + "…"
+    return f"'{''.join(each if each.isprintable() else repr(each)[1:-1] for each in shown)}'"
 
 
 def listed(choices: Iterable[str]) -> str:
@@ -71,3 +77,24 @@ def unknown(what: str, given: str, choices: Sequence[str]) -> str:
     near = difflib.get_close_matches(given, choices, n=1, cutoff=0.6)
     hint = f"did you mean {near[0]!r}? " if near else ""
     return f"unknown {what} {quoted(given)}; {hint}choose from {', '.join(choices)}"
+
+
+def _without_secrets(text: str) -> str:
+    """Return `text` without what is, or was meant to be, a URL's userinfo or query.
+
+    A word in the place of a port is a password whose `@` was forgotten, and behind a blank stands what an
+    unclosed quote has swallowed.
+    """
+    before, at, after = text.rpartition("@")
+    if at:
+        scheme = _SCHEME.match(before)
+        text = f"{scheme[0] if scheme else ''}{STARS}@{after}"
+    text = text[: 10 * SHOWN_VALUE_LIMIT]  # patterns that look ahead take their time over a megabyte
+    return _BEHIND_URL.sub(rf"\1{STARS}", _WORD_AS_PORT.sub(rf"\1{STARS}", text))
+
+
+_SCHEME: Final = re.compile(r"(?:\$\{\w+:-)?[A-Za-z][A-Za-z0-9+.-]*://")
+_WORD_AS_PORT: Final = re.compile(
+    r"(://(?:\*\*\*@)?(?:\[[^\]]*\])?[^\[/?#@:]*:)(?![0-9]+(?:[/?#]|$)|\$\{)[^/?#]+"
+)
+_BEHIND_URL: Final = re.compile(r"(://[^?\s]*[?\s]).+", re.DOTALL)

@@ -24,12 +24,15 @@ class CheckFailed(Exception):
     """An expected failure of a run.
 
     The message is one lower-case sentence for a person: what was tried, on what, what happened.
+
+    Raises:
+        ValueError: the reason is none of the closed set, as a check of a third party may get wrong.
     """
 
     def __init__(self, reason: Reason, message: str) -> None:
         super().__init__(message)
-        self.reason = reason
-        self.message = message
+        self.reason = Reason(reason)
+        self.message = str(message)
 
 
 class Check(Protocol):

@@ -20,3 +20,14 @@ class StatusChanged:
     def lasted(self) -> float:
         """Seconds that the old status lasted."""
         return self.after.since - self.before.since
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartupPassed:
+    """Every check that gates startup has been up: `/startupz` passes from here on."""
+
+    after: float
+    """Seconds since our start."""
+
+
+Event = StatusChanged | StartupPassed

@@ -1,6 +1,7 @@
 """The phase of the process, and what it may turn into."""
 
 from enum import StrEnum
+from typing import Final
 
 
 class Phase(StrEnum):
@@ -11,6 +12,10 @@ class Phase(StrEnum):
     SERVING = "serving"
     DRAINING = "draining"
     STOPPED = "stopped"
+
+
+LEAVING: Final = frozenset({Phase.DRAINING, Phase.STOPPED})
+"""No new traffic is wanted from here on."""
 
 
 def after_startup(phase: Phase) -> Phase:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from math import inf
 from typing import Final
 
 from sidecar.core.check import Reason
@@ -14,9 +15,10 @@ RETRY_DELAY_LIMIT: Final = 5.0
 LOCKOUT_DELAY_LIMIT: Final = 30.0
 """Seconds, for refused credentials: dependencies lock accounts that knock too often."""
 LOCKOUT_REASONS: Final = frozenset({Reason.AUTH, Reason.FORBIDDEN})
-ENOUGH_DOUBLINGS: Final = 8
-"""More would only overflow: the limits are reached long before."""
+ENOUGH_DOUBLINGS: Final = 16
+"""More would only overflow: the limits are reached long before, from the shortest interval too."""
 STALE_INTERVALS: Final = 2.5
+"""Intervals that a result is trusted for, beside a timeout."""
 
 
 class Status(StrEnum):
@@ -77,14 +79,16 @@ def next_delay(state: State, *, interval: float, failure_threshold: int) -> floa
     return min(retry * 2.0**doublings, limit)
 
 
-def stale_after(*, interval: float, timeout: float) -> float:
-    """Return the age in seconds from which a result is too old to trust."""
-    return STALE_INTERVALS * interval + timeout
+def stale_at(state: State, *, interval: float, timeout: float, failure_threshold: int) -> float:
+    """Return the monotonic second from which the last result is too old to trust; infinity without one.
 
-
-def stale_at(state: State, *, stale_after: float) -> float:
-    """Return the monotonic second at which the state turns stale; infinity while there is no result."""
-    return float("inf") if state.last is None else state.last.finished_at + stale_after
+    It is trusted for two and a half intervals and a timeout, or for as many delays where refused
+    credentials make us ask less often than every interval: what we put off ourselves is not old.
+    """
+    if state.last is None:
+        return inf
+    delay = next_delay(state, interval=interval, failure_threshold=failure_threshold)
+    return state.last.finished_at + STALE_INTERVALS * max(interval, delay) + timeout
 
 
 def _continues_streak(state: State, result: Result) -> bool:

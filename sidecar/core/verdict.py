@@ -6,9 +6,10 @@ What the gates mean is decided here and nowhere else; `web` only renders it.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from math import inf
 from typing import Final
 
-from sidecar.core.phase import Phase
+from sidecar.core.phase import LEAVING, Phase
 from sidecar.core.result import Outcome
 from sidecar.core.state import State, Status
 
@@ -110,14 +111,11 @@ class Verdict:
         return Answer.WARN if Mark.NOTED in marks else Answer.PASS
 
 
-DRAINING: Final = Line(name="draining", mark=Mark.FAILED)
-
-
 def judge(probe: Probe, standings: Sequence[Standing], phase: Phase, latch: Latch, now: float) -> Verdict:
     """Return what `probe` answers now, with a line a check in the configured order."""
     lines = [_line(probe, standing, latch, now) for standing in standings]
-    if probe is Probe.READYZ and phase is Phase.DRAINING:
-        lines.append(DRAINING)
+    if probe is Probe.READYZ and phase in LEAVING:
+        lines.append(Line(name=phase, mark=Mark.FAILED))
     return Verdict(lines=tuple(lines), expires_at=_expiry(standings, latch, now))
 
 
@@ -138,20 +136,15 @@ def _line(probe: Probe, standing: Standing, latch: Latch, now: float) -> Line:
         return _trouble(standing, now, mark=Mark.FAILED, text="failed")
     if standing.is_up(now) or _is_settled_startup(probe, standing):
         return _good(standing)
-    if standing.is_new and not standing.state.has_been_up:
-        return _trouble(standing, now, mark=Mark.NOTED, text="new, not gating")
-    status = "stale" if standing.is_stale(now) else standing.state.status
-    return _trouble(standing, now, mark=Mark.NOTED, text=f"{status}, not gating")
+    story = standing.state.status if _is_in_force(standing) else "new"
+    return _trouble(standing, now, mark=Mark.NOTED, text=f"{story}, not gating")
 
 
 def _holds_back(probe: Probe, standing: Standing, latch: Latch, now: float) -> bool:
-    match probe:
-        case Probe.STARTUPZ:
-            return not latch.startup_passed and _awaits_startup(standing)
-        case Probe.READYZ:
-            return (not latch.startup_passed and _awaits_startup(standing)) or _is_missed(standing, now)
-        case Probe.LIVEZ:
-            return _is_dead(standing, latch, now)
+    if probe is Probe.LIVEZ:
+        return _is_dead(standing, latch, now)
+    is_awaited = not latch.startup_passed and _awaits_startup(standing)
+    return is_awaited or (probe is Probe.READYZ and _is_missed(standing, now))
 
 
 def _awaits_startup(standing: Standing) -> bool:
@@ -174,7 +167,11 @@ def _is_dead(standing: Standing, latch: Latch, now: float) -> bool:
 
 
 def _gates(standing: Standing, gate: Gate) -> bool:
-    return gate in standing.gates and (standing.state.has_been_up or not standing.is_new)
+    return gate in standing.gates and _is_in_force(standing)
+
+
+def _is_in_force(standing: Standing) -> bool:
+    return standing.state.has_been_up or not standing.is_new
 
 
 def _is_settled_startup(probe: Probe, standing: Standing) -> bool:
@@ -189,16 +186,16 @@ def _good(standing: Standing) -> Line:
 
 
 def _trouble(standing: Standing, now: float, *, mark: Mark, text: str) -> Line:
-    last = standing.state.last
-    if last is None:
-        return Line(name=standing.name, mark=mark, text=text, reason="no result yet")
-    if standing.is_stale(now):
-        reason = "" if text.startswith("stale") else "stale"
-        return Line(name=standing.name, mark=mark, text=text, reason=reason, message=last.message)
-    return Line(name=standing.name, mark=mark, text=text, reason=last.reason or "", message=last.message)
+    message = standing.state.last.message if standing.state.last else ""
+    return Line(name=standing.name, mark=mark, text=text, reason=_reason(standing, now), message=message)
+
+
+def _reason(standing: Standing, now: float) -> str:
+    if standing.state.last is None:
+        return "no result yet"
+    return "stale" if standing.is_stale(now) else standing.state.last.reason or ""
 
 
 def _expiry(standings: Iterable[Standing], latch: Latch, now: float) -> float:
-    moments = [standing.stale_at for standing in standings]
-    moments.append(latch.liveness_deadline)
-    return min((moment for moment in moments if moment > now), default=float("inf"))
+    moments = [latch.liveness_deadline, *(standing.stale_at for standing in standings)]
+    return min((moment for moment in moments if moment > now), default=inf)

@@ -12,16 +12,16 @@ from typing import Final
 
 from sidecar.config.check import CheckConfig
 from sidecar.core.check import Reason
-from sidecar.core.events import StatusChanged
+from sidecar.core.events import Event, StartupPassed, StatusChanged
 from sidecar.core.phase import Phase, after_startup
 from sidecar.core.result import Outcome, Result
-from sidecar.core.state import State, Status, settle, stale_after, stale_at
+from sidecar.core.state import State, Status, settle, stale_at
 from sidecar.core.verdict import Latch, Probe, Standing, Verdict, has_started, judge, judge_one
 
 DURATION_BUCKETS: Final = (0.005, 0.05, 0.5, 2.0)
 """Upper bounds in seconds; a fifth bucket has no bound."""
 
-Listener = Callable[[StatusChanged], None]
+Listener = Callable[[Event], None]
 
 
 @dataclass(slots=True)
@@ -63,12 +63,17 @@ class Entry:
     @property
     def standing(self) -> Standing:
         """What a verdict needs to know."""
-        age = stale_after(interval=self.config.interval, timeout=self.config.timeout)
+        config = self.config
         return Standing(
-            name=self.config.name,
-            gates=self.config.gates,
+            name=config.name,
+            gates=config.gates,
             state=self.state,
-            stale_at=stale_at(self.state, stale_after=age),
+            stale_at=stale_at(
+                self.state,
+                interval=config.interval,
+                timeout=config.timeout,
+                failure_threshold=config.failure_threshold,
+            ),
         )
 
 
@@ -86,11 +91,12 @@ class Board:
         self.requests: Counter[tuple[str, int]] = Counter()
         """Answered probes by path and code."""
         self._entries = {each.name: Entry(each, State(since=started_at)) for each in configs}
+        self._started_at = started_at
         self._listeners: list[Listener] = []
-        self._pass_startup()
+        self._pass_startup(started_at)
 
     def subscribe(self, listener: Listener) -> None:
-        """Have every status change told to `listener`, which must be quick and must not raise."""
+        """Have every event from now on told to `listener`, which must be quick and must not raise."""
         self._listeners.append(listener)
 
     def entries(self) -> Iterator[Entry]:
@@ -118,6 +124,7 @@ class Board:
         """Take down one more result of a check; return the state that it settled into."""
         entry = self._entries[name]
         before = entry.state
+        was_stale = entry.standing.is_stale(result.finished_at)
         entry.state = settle(
             before,
             result,
@@ -126,10 +133,11 @@ class Board:
         )
         entry.tally.add(result)
         entry.runs_in_status += 1
-        if _shown(entry.state) != _shown(before):
+        if was_stale or _shown(entry.state) != _shown(before):
             self.version += 1
         if entry.state.status is not before.status:
-            self._announce(entry, before)
+            self._tell(self._change_status(entry, before))
+            self._pass_startup(result.finished_at)
         return entry.state
 
     def enter(self, phase: Phase) -> None:
@@ -138,25 +146,27 @@ class Board:
             self.phase = phase
             self.version += 1
 
-    def _announce(self, entry: Entry, before: State) -> None:
+    def _change_status(self, entry: Entry, before: State) -> StatusChanged:
         entry.tally.transitions[entry.state.status] += 1
-        changed = StatusChanged(
+        runs_before, entry.runs_in_status = entry.runs_in_status - 1, 0
+        return StatusChanged(
             name=entry.config.name,
             type=entry.config.type,
             before=before,
             after=entry.state,
-            runs_before=entry.runs_in_status - 1,
+            runs_before=runs_before,
         )
-        entry.runs_in_status = 0
-        self._pass_startup()
-        for listener in self._listeners:
-            listener(changed)
 
-    def _pass_startup(self) -> None:
+    def _pass_startup(self, at: float) -> None:
         if not self.latch.startup_passed and has_started(self.standings()):
             self.latch = replace(self.latch, startup_passed=True)
             self.version += 1
             self.enter(after_startup(self.phase))
+            self._tell(StartupPassed(after=at - self._started_at))
+
+    def _tell(self, event: Event) -> None:
+        for listener in self._listeners:
+            listener(event)
 
 
 def _shown(state: State) -> tuple[object, ...]:

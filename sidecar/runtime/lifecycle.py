@@ -2,10 +2,10 @@
 
 import logging
 import os
-import select
 import signal
 import socket
 import threading
+import time
 from collections.abc import Callable
 from types import FrameType
 from typing import Final, Self
@@ -13,6 +13,10 @@ from typing import Final, Self
 STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 STOP_LIMIT: Final = 3.0
 """Seconds from the stop signal to the end, whatever refuses to stop."""
+LAST_WORDS_WITHIN: Final = 0.2
+"""Seconds that the log gets to say so."""
+SHORTEST_WAIT: Final = 0.001
+"""Seconds; none at all would mean not to wait, and to raise another error."""
 
 log = logging.getLogger(__name__)
 
@@ -39,10 +43,10 @@ class StopSignals:
         self._previous: dict[signal.Signals, Callable[[int, FrameType | None], object] | int | None] = {}
 
     def __enter__(self) -> Self:
-        """Begin to listen."""
+        """Begin to listen; the socket comes first, so that no signal is handled without being heard."""
+        signal.set_wakeup_fd(self._wakeup.fileno(), warn_on_full_buffer=False)
         for number in STOP_SIGNALS:
             self._previous[number] = signal.signal(number, _note)
-        signal.set_wakeup_fd(self._wakeup.fileno(), warn_on_full_buffer=False)
         threading.Thread(target=self._listen, name="stop-signals", daemon=True).start()
         return self
 
@@ -55,23 +59,38 @@ class StopSignals:
 
     def _listen(self) -> None:
         with self._heard:
-            if not self._hears_stop(timeout=None):
+            if not self._hears_stop():
                 return
             self._stop()
-            in_time = select.select([self._heard], [], [], self._limit)[0]
-            if not in_time:
-                log.error("did not stop in time, leaving")
-                self._leave(0)
-            elif self._hears_stop(timeout=0):
+            if self._must_leave():
                 self._leave(0)
 
-    def _hears_stop(self, timeout: float | None) -> bool:
-        """Wait for one of our signals; False when listening was ended. Other signals wake us for nothing."""
-        self._heard.settimeout(timeout or None)
-        while received := self._heard.recv(1):
-            if received[0] in STOP_SIGNALS:
-                return True
-        return False
+    def _must_leave(self) -> bool:
+        """Wait for what comes first: a second stop signal, the limit, or the end of listening."""
+        try:
+            return self._hears_stop(until=time.monotonic() + self._limit)
+        except TimeoutError:
+            _log_without_waiting("did not stop in time, leaving")
+            return True
+
+    def _hears_stop(self, *, until: float | None = None) -> bool:
+        """Wait for one of our signals; False when listening was ended. Other signals wake us for nothing.
+
+        Raises:
+            TimeoutError: none came until this monotonic second.
+        """
+        while True:
+            self._heard.settimeout(until and max(until - time.monotonic(), SHORTEST_WAIT))
+            received = self._heard.recv(1)
+            if not received or received[0] in STOP_SIGNALS:
+                return bool(received)
+
+
+def _log_without_waiting(message: str) -> None:
+    """Log from a thread: what refuses to stop may hold the log's lock, or nobody may read the log."""
+    speaker = threading.Thread(target=log.error, args=(message,), name="last-words", daemon=True)
+    speaker.start()
+    speaker.join(LAST_WORDS_WITHIN)
 
 
 def _note(_number: int, _frame: FrameType | None) -> None:

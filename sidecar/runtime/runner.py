@@ -5,19 +5,22 @@ Knows nothing of schedules or states.
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
 from sidecar.core.check import Check, CheckFailed, HoldsConnection, Reason
 from sidecar.core.result import Outcome, Result
 from sidecar.runtime.clock import Clock
+from sidecar.support.driver import MissingDriverError
 from sidecar.support.text import one_line, show_age, show_duration
 
 CANCEL_GRACE: Final = 0.1
 """Seconds that a cancelled run gets to clean up before it is left behind."""
 CLOSE_LIMIT: Final = 1.0
 """Seconds that a check gets to close itself."""
+
+Ask = Callable[[], Awaitable[object]]
 
 log = logging.getLogger(__name__)
 
@@ -52,14 +55,15 @@ class Runner:
         self._target = target
         self._redact = redact
         self._clock = clock or Clock()
-        self._left_behind: set[asyncio.Task[_Ending]] = set()
-        self._left_at = 0.0
-        self._logged_crash = ""
+        self._left_behind: dict[asyncio.Task[_Ending], float] = {}
+        """Since which monotonic second."""
+        self._logged: set[str] = set()
 
     async def run(self) -> Result:
         """Run the check once and return how it ended, within `timeout` + 0.1 seconds, whatever it does.
 
-        Raises nothing but the caller's own cancellation, which also cancels the run.
+        Where a run was left behind it gets one more `timeout` to end before. Raises nothing but the caller's
+        own cancellation, which also cancels the run.
         """
         started = self._clock.monotonic()
         opened = self._connections_opened()
@@ -77,15 +81,14 @@ class Runner:
 
     async def lost_within(self, seconds: float) -> bool:
         """Wait at most so many seconds; return early, and True, if the connection was lost."""
-        if not isinstance(self.check, HoldsConnection):
+        if self._left_behind or not isinstance(self.check, HoldsConnection):
             await asyncio.sleep(seconds)
             return False
-        waiting = self._contained(self.check.lost())
-        return await self._end_by(seconds, waiting, name=f"lost:{self._name}") is not None
+        return await self._end_by(seconds, self.check.lost, name=f"lost:{self._name}") is not None
 
     async def aclose(self) -> None:
         """Close the check, within 1.1 seconds; safe twice."""
-        await self._end_by(CLOSE_LIMIT, self._contained(self.check.aclose()), name=f"close:{self._name}")
+        await self._end_by(CLOSE_LIMIT, self.check.aclose, name=f"close:{self._name}")
 
     async def _await_left_behind(self) -> _Ending | None:
         """Give a run that was left behind one more deadline to end: until it has, no other may start."""
@@ -94,26 +97,22 @@ class Runner:
         _, hanging = await asyncio.wait(self._left_behind, timeout=self.timeout)
         if not hanging:
             return None
-        hung = show_age(self._clock.monotonic() - self._left_at)
+        hung = show_age(self._clock.monotonic() - min(self._left_behind[task] for task in hanging))
         return self._timed_out(f"a run that ignores its cancellation has hung for {hung}")
 
     async def _run_to_deadline(self) -> _Ending:
-        ending = await self._end_by(self.timeout, self._contained(self.check.run()), name=f"run:{self._name}")
+        ending = await self._end_by(self.timeout, self.check.run, name=f"run:{self._name}")
         return ending or self._timed_out(f"gave no answer within {show_duration(self.timeout)}")
 
-    async def _end_by(
-        self, limit: float, work: Coroutine[None, None, _Ending], *, name: str
-    ) -> _Ending | None:
-        """Return how `work` ended by itself within `limit` seconds; None if it had to be cancelled.
+    async def _end_by(self, limit: float, ask: Ask, *, name: str) -> _Ending | None:
+        """Return how `ask` ended by itself within `limit` seconds; None if it had to be cancelled.
 
         A task awaited from outside: `asyncio.timeout` would wait for ever for one that ignores cancellation.
         """
-        task = asyncio.create_task(work, name=name)
+        task = asyncio.create_task(self._contained(ask), name=name)
         try:
             await asyncio.wait({task}, timeout=limit)
-            if task.done():
-                return _ending_of(task)
-            return None
+            return self._ending_of(task) if task.done() else None
         finally:
             await self._end(task)
 
@@ -122,50 +121,63 @@ class Runner:
         if task.done():
             return
         task.cancel()
-        self._left_behind.add(task)
-        self._left_at = self._clock.monotonic()
-        task.add_done_callback(self._left_behind.discard)
+        self._left_behind[task] = self._clock.monotonic()
+        task.add_done_callback(self._left_behind.pop)
         await asyncio.wait({task}, timeout=CANCEL_GRACE)
         if not task.done():
-            log.warning("run ignores its cancellation", extra={"check": self._name})
+            self._log_once("stubborn", "run ignores its cancellation")
 
-    async def _contained(self, work: Coroutine[None, None, str | None]) -> _Ending:
-        """Return how `work` ended. The one place that contains `BaseException`.
+    async def _contained(self, ask: Ask) -> _Ending:
+        """Return how `ask` ended. The one place that contains `BaseException`.
 
         A SystemExit or KeyboardInterrupt that leaves a task would end the event loop.
         """
         try:
-            warning = await work
+            return _answered(await ask())
         except CheckFailed as failure:
             return _Ending(Outcome.FAILURE, failure.reason, failure.message)
+        except MissingDriverError as missing:
+            return _Ending(Outcome.FAILURE, Reason.UNEXPECTED, str(missing))
         except TimeoutError:
             return self._timed_out("timed out")
         except BaseException as error:
             if isinstance(error, asyncio.CancelledError) and _is_being_cancelled():
                 raise
             return self._crashed(error)
-        self._logged_crash = ""
-        return _Ending(Outcome.WARNING, None, warning) if warning else _Ending(Outcome.SUCCESS)
+
+    def _ending_of(self, task: asyncio.Task[_Ending]) -> _Ending:
+        """Return how a finished task ended; one that we did not cancel was cancelled by the check itself."""
+        return self._crashed(asyncio.CancelledError()) if task.cancelled() else task.result()
 
     def _timed_out(self, what: str) -> _Ending:
         return _Ending(Outcome.FAILURE, Reason.TIMEOUT, f"{self._target}: {what}")
 
     def _crashed(self, error: BaseException) -> _Ending:
-        """Log the traceback of a bug once, not once a run."""
         crash = type(error).__name__
-        if crash != self._logged_crash:
-            log.error("check crashed", exc_info=error, extra={"check": self._name})
-            self._logged_crash = crash
+        self._log_once(crash, "check crashed", error)
         return _Ending(Outcome.FAILURE, Reason.UNEXPECTED, f"unexpected {crash}")
+
+    def _log_once(self, bug: str, message: str, error: BaseException | None = None) -> None:
+        """Log a bug of the check once, not once a run."""
+        if bug not in self._logged:
+            self._logged.add(bug)
+            log.error(message, exc_info=error, extra={"check": self._name})
 
     def _connections_opened(self) -> int:
         return getattr(self.check, "connections_opened", 0)
 
 
-def _ending_of(task: asyncio.Task[_Ending]) -> _Ending:
-    if task.cancelled():
-        return _Ending(Outcome.FAILURE, Reason.UNEXPECTED, "unexpected CancelledError")
-    return task.result()
+def _answered(answer: object) -> _Ending:
+    """Return the ending of a check that answered.
+
+    Raises:
+        TypeError: neither None nor a sentence, as `return False` from a third party's check would be.
+    """
+    if answer is None or answer == "":
+        return _Ending(Outcome.SUCCESS)
+    if isinstance(answer, str):
+        return _Ending(Outcome.WARNING, None, answer)
+    raise TypeError(f"a check returns None or a sentence, not {type(answer).__name__}")
 
 
 def _is_being_cancelled() -> bool:

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from random import Random
 from typing import Any, Final, Never
@@ -11,10 +10,10 @@ from sidecar.config.check import CheckConfig, CheckType
 from sidecar.core.state import next_delay
 from sidecar.runtime.board import Board
 from sidecar.runtime.clock import Clock
+from sidecar.runtime.imports import Imports
 from sidecar.runtime.pulse import Pulse
 from sidecar.runtime.runner import CANCEL_GRACE, Runner
 from sidecar.support.driver import Driver
-from sidecar.support.thread import in_thread
 
 PACE: Final = 0.0004
 """Seconds between the first runs of two checks: no herd, and no semaphore that hanging checks would fill."""
@@ -24,6 +23,11 @@ LOSS_SPREAD: Final = 0.5
 """Seconds within which the pods of a fleet come back with a run after they all lost one server."""
 LOSS_SPACING: Final = 1.0
 """Seconds from a run to the next that a loss may cause: some servers close after every answer."""
+
+
+def vary(delay: float, dice: Random) -> float:
+    """Return `delay`, give or take a tenth."""
+    return delay * dice.uniform(1 - JITTER, 1 + JITTER)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +61,7 @@ class CheckLoop:
         delay = next_delay(
             state, interval=self._config.interval, failure_threshold=self._config.failure_threshold
         )
-        await self._pause(delay * self._shared.dice.uniform(1 - JITTER, 1 + JITTER))
+        await self._pause(vary(delay, self._shared.dice))
 
     async def _pause(self, delay: float) -> None:
         """Wait until it is time, or until shortly after the connection was lost: a loss is a question."""
@@ -96,7 +100,7 @@ class Scheduler:
         self._find = find
         self._redact = redact
         self._loops: dict[str, tuple[asyncio.Task[Never], Runner]] = {}
-        self._imports: dict[Driver, asyncio.Task[object]] = {}
+        self._imports = Imports()
 
     def start(self, configs: Sequence[CheckConfig]) -> None:
         """Start a loop for each check, their first runs paced."""
@@ -110,8 +114,7 @@ class Scheduler:
             task.cancel()
         await asyncio.gather(*(task for task, _ in loops), return_exceptions=True)
         await asyncio.gather(*(runner.aclose() for _, runner in loops))
-        for importing in self._imports.values():
-            importing.cancel()
+        await self._imports.aclose()
         self._loops.clear()
 
     def _start_loop(self, config: CheckConfig, first_delay: float) -> None:
@@ -131,20 +134,5 @@ class Scheduler:
         self._loops[config.name] = (task, runner)
 
     async def _run_loop(self, loop: CheckLoop, drivers: Iterable[Driver], first_delay: float) -> Never:
-        for driver in drivers:
-            await self._import(driver)
+        await self._imports.load(drivers)
         await loop.run_forever(first_delay)
-
-    async def _import(self, driver: Driver) -> None:
-        """Import a driver in a thread, once for all the checks that use it.
-
-        One that cannot be imported fails their runs, and says so there.
-        """
-        if driver not in self._imports:
-            self._imports[driver] = asyncio.create_task(_import_contained(driver), name=f"import:{driver}")
-        await asyncio.shield(self._imports[driver])
-
-
-async def _import_contained(driver: Driver) -> None:
-    with suppress(ImportError):
-        await in_thread(driver.load, name=f"import:{driver}")

@@ -2,12 +2,16 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import aclosing, suppress
+from random import Random
 from typing import Any
 
 from sidecar.config.check import CheckConfig, CheckType
 from sidecar.core.result import Result
 from sidecar.core.state import State, next_delay, settle
+from sidecar.runtime.imports import Imports
 from sidecar.runtime.runner import Runner
+from sidecar.runtime.scheduler import PACE, vary
 
 Report = Callable[[CheckConfig, Result], None]
 
@@ -20,48 +24,50 @@ async def sweep(
     wait: float | None = None,
     report: Report = lambda _config, _result: None,
 ) -> dict[str, Result]:
-    """Return the last result of each check by name.
+    """Return the last result of each check by name, in the configured order.
 
     Without `wait` each runs once. With it those that fail are run again, as the server would, until they
-    succeed or so many seconds have passed. Every result is told to `report` at once.
+    succeed or so many seconds have passed; a check that had no result by then is left out. Every result is
+    told to `report` at once.
     """
     results: dict[str, Result] = {}
-
-    async def run(config: CheckConfig) -> None:
-        runner = _runner(config, find, redact)
-        try:
-            await _run_until_success(config, runner, take, is_patient=wait is not None)
-        finally:
-            await runner.aclose()
 
     def take(config: CheckConfig, result: Result) -> None:
         results[config.name] = result
         report(config, result)
 
-    tasks = [asyncio.create_task(run(config), name=f"check:{config.name}") for config in configs]
-    if tasks:
-        await asyncio.wait(tasks, timeout=wait)
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+    async def run(config: CheckConfig, imports: Imports, first_delay: float) -> None:
+        check_type = find(config)
+        await imports.load(check_type.drivers)
+        await asyncio.sleep(first_delay)
+        runner = Runner(
+            check_type.build(config),
+            name=config.name,
+            target=config.target,
+            timeout=config.timeout,
+            redact=redact,
+        )
+        try:
+            await _run_until_success(config, runner, take, is_patient=wait is not None)
+        finally:
+            await runner.aclose()
+
+    async with aclosing(Imports()) as imports:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(wait), asyncio.TaskGroup() as group:
+                for index, config in enumerate(configs):
+                    group.create_task(run(config, imports, index * PACE), name=f"check:{config.name}")
     return {config.name: results[config.name] for config in configs if config.name in results}
 
 
 async def _run_until_success(config: CheckConfig, runner: Runner, take: Report, *, is_patient: bool) -> None:
     state = State()
+    dice = Random()  # noqa: S311 - spreads load, hides nothing
     while True:
         result = await runner.run()
         take(config, result)
         if result.is_success or not is_patient:
             return
         state = settle(state, result, failure_threshold=config.failure_threshold, success_threshold=1)
-        await asyncio.sleep(
-            next_delay(state, interval=config.interval, failure_threshold=config.failure_threshold)
-        )
-
-
-def _runner(
-    config: CheckConfig, find: Callable[[CheckConfig], CheckType[Any]], redact: Callable[[str], str]
-) -> Runner:
-    check = find(config).build(config)
-    return Runner(check, name=config.name, target=config.target, timeout=config.timeout, redact=redact)
+        delay = next_delay(state, interval=config.interval, failure_threshold=config.failure_threshold)
+        await asyncio.sleep(vary(delay, dice))

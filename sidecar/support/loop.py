@@ -1,39 +1,35 @@
-"""The event loop, whose name look-ups hang nobody.
+"""The event loop, whose look-ups and farewells hang nobody, for every driver that asks the loop.
 
 asyncio resolves names in a small thread pool that hung look-ups fill: then good names time out behind bad
-ones, and the exit waits for all of them. Here c-ares resolves, for every driver that asks the loop.
+ones, and the exit waits for all of them. Here c-ares resolves. And a TLS connection that is closed waits 30s
+in asyncio for its peer's farewell, which outlives the run that opened it.
 """
 
 import asyncio
 import socket
 from typing import Any, Final
 
-import aiodns
+from pycares import AresError
 
 from sidecar.support.net import is_literal
+from sidecar.support.resolver import ABSENT, Resolver
+
+TLS_FAREWELL: Final = 0.05
+"""Seconds that a TLS connection which we close waits for its peer's part."""
 
 AddressInfo = tuple[int, int, int, str, Any]
-
-_ABSENT: Final = frozenset(
-    {
-        aiodns.error.ARES_ENOTFOUND,
-        aiodns.error.ARES_ENODATA,
-        aiodns.error.ARES_ENONAME,
-        aiodns.error.ARES_EBADNAME,
-    }
-)
 
 
 class SidecarLoop(asyncio.SelectorEventLoop):
     """A selector event loop that resolves names through c-ares: `/etc/hosts`, search domains, ndots.
 
-    `resolver_options` go to `aiodns.DNSResolver`, for instance `resolvconf_path` or `nameservers`.
+    `resolver_options` are those of a `Resolver`; they may change until the first name is looked up.
     """
 
     def __init__(self, **resolver_options: Any) -> None:
         super().__init__()
-        self._resolver_options = resolver_options
-        self._resolver: aiodns.DNSResolver | None = None
+        self.resolver_options = resolver_options
+        self._resolver: Resolver | None = None
 
     async def getaddrinfo(  # type: ignore[override]  # the signature that drivers use; bytes never come
         self,
@@ -47,45 +43,67 @@ class SidecarLoop(asyncio.SelectorEventLoop):
     ) -> list[AddressInfo]:
         """Resolve as `socket.getaddrinfo` does, without ever blocking the loop or a shared thread.
 
+        Of the flags only those count that concern no look-up; without a `type` it is that of TCP.
+
         Raises:
             socket.gaierror: `EAI_NONAME` where the name does not exist, `EAI_AGAIN` where no answer came.
         """
-        if not host or is_literal(host):
+        if not host or is_literal(host) or flags & socket.AI_NUMERICHOST:
             numeric = flags | (socket.AI_NUMERICHOST if host else 0)
-            return list(socket.getaddrinfo(host, port, family, type, proto, numeric))
+            return list(socket.getaddrinfo(host or None, port, family, type, proto, numeric))
+        kind = type or socket.SOCK_STREAM
         try:
-            found = await self.resolver.getaddrinfo(
-                host, socket.AddressFamily(family), None if port is None else int(port), proto, type, flags
+            found = await self.resolver.addresses(
+                host, _port_number(port), family=family, type=kind, proto=proto
             )
-        except aiodns.error.DNSError as error:
+        except AresError as error:
             raise _as_gaierror(error) from error
         except UnicodeError as error:
             raise socket.gaierror(socket.EAI_NONAME, f"not a host name: {error}") from error
-        return [
-            (node.family, type or node.socktype, proto or node.protocol, "", _address(node))
-            for node in found.nodes
-        ]
+        return [(node.family, kind, proto or node.protocol, "", _address(node.addr)) for node in found]
+
+    async def create_connection(self, *args: Any, **options: Any) -> Any:
+        """Connect as asyncio does."""
+        if options.get("ssl"):
+            options.setdefault("ssl_shutdown_timeout", TLS_FAREWELL)
+        return await super().create_connection(*args, **options)
+
+    async def start_tls(self, *args: Any, **options: Any) -> Any:
+        """Upgrade a connection as asyncio does."""
+        options.setdefault("ssl_shutdown_timeout", TLS_FAREWELL)
+        return await super().start_tls(*args, **options)
 
     @property
-    def resolver(self) -> aiodns.DNSResolver:
-        """The resolver, made when first needed."""
+    def resolver(self) -> Resolver:
+        """The resolver of every look-up through the loop, made when first needed."""
         if self._resolver is None:
-            self._resolver = aiodns.DNSResolver(loop=self, **self._resolver_options)
+            self._resolver = self.new_resolver()
         return self._resolver
+
+    def new_resolver(self, **options: Any) -> Resolver:
+        """Return a resolver with nothing in its cache, which the caller closes; `options` go before ours."""
+        return Resolver(self, **{**self.resolver_options, **options})
 
     def close(self) -> None:
         """Close the loop; look-ups still under way are given up."""
-        resolver, self._resolver = self._resolver, None
-        if resolver is not None and not self.is_closed():
-            resolver.cancel()
+        if self._resolver is not None:
+            self._resolver.close()
         super().close()
 
 
-def _as_gaierror(error: aiodns.error.DNSError) -> socket.gaierror:
-    code, text = error.args[0], error.args[1] if len(error.args) > 1 else "no answer"
-    return socket.gaierror(socket.EAI_NONAME if code in _ABSENT else socket.EAI_AGAIN, text)
+def _port_number(port: str | int | None) -> int | None:
+    """Return a port, also where it is a service's name."""
+    if port is None or isinstance(port, int):
+        return port
+    return int(port) if port.isdecimal() else socket.getservbyname(port)
 
 
-def _address(node: Any) -> tuple[str | int, ...]:
-    host, *rest = node.addr
-    return (host.decode() if isinstance(host, bytes) else host, *rest)
+def _as_gaierror(error: AresError) -> socket.gaierror:
+    code, text = error.args
+    return socket.gaierror(socket.EAI_NONAME if code in ABSENT else socket.EAI_AGAIN, text)
+
+
+def _address(found: tuple[bytes | str | int, ...]) -> tuple[str | int, ...]:
+    """Return a socket's address, whose host pycares leaves as bytes."""
+    host, *rest = found
+    return (host.decode() if isinstance(host, bytes) else host, *(int(each) for each in rest))

@@ -2,6 +2,13 @@
 
 import ipaddress
 import ssl
+import threading
+from pathlib import Path
+from typing import Final
+from weakref import WeakValueDictionary
+
+_contexts: Final[WeakValueDictionary[object, ssl.SSLContext]] = WeakValueDictionary()
+_building: Final = threading.Lock()
 
 
 def show_address(host: str, port: int | None) -> str:
@@ -33,11 +40,28 @@ def tls_context(
     """Return a client's TLS context; reads files, so call it in a thread.
 
     `ca` replaces the system's authorities (which `SSL_CERT_FILE` names); `cert` and `key` are our own;
-    `insecure` verifies nothing.
+    `insecure` verifies nothing. A context costs 10 ms and 1 MiB: all who ask for the same, from files that
+    have not changed meanwhile, share one while any of them keeps it.
 
     Raises:
-        OSError: a file cannot be read; its `filename` says which (`ssl.SSLError` is one too).
+        OSError: a file cannot be read, or is no certificate (then an `ssl.SSLError`).
     """
+    wanted = (*(_fingerprint(path) for path in (ca, cert, key)), insecure)
+    with _building:
+        context = _contexts.get(wanted)
+        if context is None:
+            context = _contexts[wanted] = _new_context(ca, cert, key, insecure=insecure)
+        return context
+
+
+def _fingerprint(path: str | None) -> tuple[str, int, int, int] | None:
+    if path is None:
+        return None
+    found = Path(path).stat()
+    return path, found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def _new_context(ca: str | None, cert: str | None, key: str | None, *, insecure: bool) -> ssl.SSLContext:
     context = ssl.create_default_context(cafile=ca)
     if insecure:
         context.check_hostname = False

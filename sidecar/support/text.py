@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Final
 from urllib.parse import quote
 
@@ -52,9 +52,10 @@ class Redactor:
     """Blots the given secrets out of any text, also where a driver has quoted or encoded them."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
-        forms = {form for secret in secrets for form in _forms(secret) if len(form) >= SHORTEST_SECRET}
-        longest_first = sorted(forms, key=len, reverse=True)
-        self._pattern = re.compile("|".join(map(re.escape, longest_first))) if forms else None
+        long_enough = {secret for secret in secrets if len(secret) >= SHORTEST_SECRET}
+        longest_first = sorted(long_enough, key=len, reverse=True)
+        patterns = [pattern for secret in longest_first for pattern in _patterns(secret)]
+        self._pattern = re.compile("|".join(patterns)) if patterns else None
 
     def __call__(self, text: str) -> str:
         """Return `text` without any secret, nor any URL's userinfo."""
@@ -62,12 +63,16 @@ class Redactor:
         return hide_userinfo(known)
 
 
-def _forms(secret: str) -> set[str]:
-    return {
-        secret,
-        quote(secret, safe=""),
-        quote(secret),
-        repr(secret)[1:-1],
-        json.dumps(secret)[1:-1],
-        json.dumps(secret, ensure_ascii=False)[1:-1],
-    }
+def _patterns(secret: str) -> Iterator[str]:
+    """Yield regular expressions for the secret as it stands, in a URL, and as code and JSON quote it."""
+    yield "".join(map(_in_a_url, secret))
+    quoted = {repr(secret)[1:-1], json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]}
+    yield from map(re.escape, quoted - {secret})
+
+
+def _in_a_url(character: str) -> str:
+    """Return a regular expression for a character that each library percent-encodes where it likes."""
+    encoded = quote(character, safe="")
+    if encoded == character:
+        return re.escape(character)
+    return f"(?:{re.escape(character)}|(?i:{encoded}){'|[+]' if character == ' ' else ''})"

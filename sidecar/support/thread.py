@@ -3,7 +3,8 @@
 import asyncio
 import threading
 from collections.abc import Callable
-from typing import TypeVar
+from contextlib import suppress
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 
@@ -35,10 +36,34 @@ async def in_thread(call: Callable[[], T], *, name: str) -> T:
     return await future
 
 
+class OneThread:
+    """Runs blocking calls in a thread, one after the other: what hangs holds up the next, and adds no thread.
+
+    For a check's calls, of which a hung file system would otherwise collect one a run.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._under_way: asyncio.Task[Any] | None = None
+
+    async def __call__(self, call: Callable[[], T]) -> T:
+        """Return what the blocking `call` returns. A cancelled caller leaves it to end by itself."""
+        while self._under_way is not None:
+            await asyncio.wait({self._under_way})
+        self._under_way = asyncio.create_task(in_thread(call, name=self._name), name=self._name)
+        self._under_way.add_done_callback(self._ended)
+        return await asyncio.shield(self._under_way)
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._under_way = None
+        if not task.cancelled():
+            task.exception()  # looked at, for the caller may be gone
+
+
 def _post(
     loop: asyncio.AbstractEventLoop,
     settle: Callable[[Callable[[], None]], None],
     deliver: Callable[[], None],
 ) -> None:
-    if not loop.is_closed():
+    with suppress(RuntimeError):  # the loop is closed, and nobody waits any more
         loop.call_soon_threadsafe(settle, deliver)

@@ -1,0 +1,86 @@
+"""One request through aiohttp's client that leaves nothing behind, and its failures in a result's words."""
+
+import ssl
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+from sidecar.checks._answer import reason_of
+from sidecar.checks._connect import connection_failure
+from sidecar.core.check import CheckFailed, Reason
+from sidecar.support.driver import Driver
+from sidecar.support.net import show_address
+
+# The server has it anyway; `validate` and `types` do without.
+aiohttp = Driver("aiohttp", extra="all")
+resolver = Driver("aiohttp.resolver", extra="all")
+
+BODY_LIMIT: Final = 64 * 1024
+"""Bytes of a body that are read at most."""
+
+
+def new_session(target: str) -> Any:
+    """Return a client session for one request: it keeps and decompresses nothing."""
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(
+            resolver=resolver.ThreadedResolver(),  # despite its name it asks the event loop
+            use_dns_cache=False,
+            force_close=True,
+        ),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
+        auto_decompress=False,
+        middlewares=(_asking_once(target),),
+    )
+
+
+def _asking_once(target: str) -> Callable[[Any, Callable[[Any], Awaitable[Any]]], Awaitable[Any]]:
+    """Return a middleman who makes a lost connection a failure: aiohttp itself would ask a second time."""
+
+    async def ask(request: Any, send: Callable[[Any], Awaitable[Any]]) -> Any:
+        with request_failures(target):
+            return await send(request)
+
+    return ask
+
+
+async def beginning_of(response: Any) -> str:
+    """Return at most the first 64 KiB of a body, as text."""
+    body = b""
+    while len(body) < BODY_LIMIT and (chunk := await response.content.read(BODY_LIMIT - len(body))):
+        body += chunk
+    return _decoded(body, response.charset or "utf-8")
+
+
+def _decoded(body: bytes, charset: str) -> str:
+    try:
+        return body.decode(charset, errors="replace")
+    except LookupError:  # a server may name any charset
+        return body.decode(errors="replace")
+
+
+@contextmanager
+def request_failures(target: str) -> Iterator[None]:
+    """Turn what aiohttp raises into a `CheckFailed`.
+
+    Raises:
+        CheckFailed: with any reason but contract and not_found, or of a proxy's status.
+    """
+    try:
+        yield
+    except aiohttp.ClientConnectorCertificateError as error:
+        raise connection_failure(error.certificate_error, show_address(error.host, error.port)) from error
+    except aiohttp.ClientConnectorError as error:  # about a proxy too, which it names
+        raise connection_failure(error.os_error, show_address(error.host, error.port)) from error
+    except aiohttp.ClientHttpProxyError as error:
+        message = f"{target} is behind a proxy, which answered {error.status}"
+        raise CheckFailed(reason_of(error.status), message) from error
+    except aiohttp.ServerDisconnectedError as error:
+        raise CheckFailed(Reason.UNAVAILABLE, f"{target} closed the connection without an answer") from error
+    except aiohttp.ClientOSError as error:
+        cause = error.__cause__ if isinstance(error.__cause__, ssl.SSLError) else error
+        raise connection_failure(cause, target) from error
+    except aiohttp.ClientPayloadError as error:
+        raise CheckFailed(Reason.PROTOCOL, f"{target} broke off its answer") from error
+    except aiohttp.ClientError as error:
+        raise CheckFailed(Reason.PROTOCOL, f"{target} did not answer in HTTP") from error

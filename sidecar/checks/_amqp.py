@@ -1,0 +1,196 @@
+"""One AMQP connection: dialled by us, spoken by aiormq, and overheard.
+
+aiormq is the driver beneath aio-pika, which itself keeps 4 KiB of every channel it ever opened for as long
+as the connection lasts. What the broker says of a connection as a whole, why it closes it in the handshake
+and that it blocks it, aiormq keeps to itself: so an ear listens in.
+"""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any, Final
+
+from sidecar.checks._connect import Streams, close_now, connection_failure
+from sidecar.core.check import CheckFailed, Reason
+from sidecar.support.driver import Driver
+
+if TYPE_CHECKING:
+    from aiormq import Connection
+
+aiormq = Driver("aiormq", extra="rabbitmq")
+
+GOODBYE: Final = 0.04
+"""Seconds that a broker gets to answer our goodbye; a cancelled run has 0.1 for all of its cleaning."""
+FRAME_LIMIT: Final = 1024 * 1024
+"""Bytes; no frame that concerns us has a tenth of them, and garbage announces gigabytes."""
+
+_CLOSE: Final = b"\x00\x0a\x00\x32"
+_BLOCKED: Final = b"\x00\x0a\x00\x3c"
+_UNBLOCKED: Final = b"\x00\x0a\x00\x3d"
+"""Methods 50, 60, 61 of class 10, `connection` (rabbitmq.com: amqp-0-9-1-reference, connection-blocked)."""
+
+
+class Link:
+    """One connection to a broker. Whoever makes it closes it.
+
+    One that the broker has blocked ends when it is unblocked: what was published meanwhile arrives only then.
+    """
+
+    def __init__(self, streams: Streams, *, address: str, url: str, vhost: str, name: str) -> None:
+        reader, self._writer = streams
+        self._ear = Ear(reader, self._writer, address)
+        self._address = address
+        self.connection: Connection = aiormq.Connection(
+            url, transport_factory=self, client_properties={"connection_name": name}
+        )
+        self.connection.vhost = vhost
+
+    async def create(self, *_: object, **__: object) -> "tuple[Ear, asyncio.StreamWriter]":
+        """Return what aiormq reads from and writes to, as its transport factory."""
+        return self._ear, self._writer
+
+    async def open(self) -> None:
+        """Do the handshake.
+
+        Raises:
+            CheckFailed: the broker refuses it.
+        """
+        await self.attend(self.connection.connect())
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the connection is there; aiormq's own `is_closed` lags behind."""
+        return self.connection.is_opened and not self._writer.is_closing()
+
+    async def ended(self) -> None:
+        """Return when the connection has ended."""
+        closing = self.connection.closing
+        try:
+            await asyncio.wait({closing})
+        finally:
+            closing.cancel()
+
+    async def attend(self, asking: Coroutine[Any, Any, object]) -> None:
+        """Return when `asking` has ended.
+
+        Raises:
+            CheckFailed: as `asking` does, what the driver raises, or because the broker blocks us.
+        """
+        task = asyncio.create_task(asking)
+        try:
+            either: set[asyncio.Future[Any]] = {task, self._ear.blocked}
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            task.cancel()
+            await asyncio.wait({task}, timeout=GOODBYE)
+        self.check_unblocked()
+        error = asyncio.CancelledError() if task.cancelled() else task.exception()
+        if error is not None and _is_of_the_driver(error):
+            raise self._failure(error) from error
+        if error is not None:
+            raise error
+
+    def check_unblocked(self) -> None:
+        """Raise `CheckFailed` if the broker has stopped to listen to us."""
+        if self.is_blocked:
+            why = self._ear.blocked.result()
+            raise CheckFailed(Reason.UNAVAILABLE, f"{self._address} blocks those who publish: {why}")
+
+    @property
+    def is_blocked(self) -> bool:
+        """Whether the broker has stopped to listen to us."""
+        return self._ear.blocked.done()
+
+    async def close(self) -> None:
+        """Say goodbye and hang up, within 0.08 seconds also where the broker hangs."""
+        goodbye = asyncio.create_task(self.connection.close(aiormq.AMQPConnectionError("closed by us")))
+        try:
+            await asyncio.wait({goodbye}, timeout=GOODBYE)
+        finally:
+            close_now(self._writer)
+            await asyncio.wait({goodbye}, timeout=GOODBYE)
+
+    def _failure(self, error: BaseException) -> CheckFailed:
+        if self._ear.close is not None:
+            code, text = self._ear.close
+            return CheckFailed(_reason_of_close(code, text), f"{self._address} closed the connection: {text}")
+        if isinstance(error, aiormq.ChannelClosed | aiormq.AuthenticationError):
+            return CheckFailed(_reason_of_refusal(error), f"{self._address} answered {error.args[-1]}")
+        for each in (error.__cause__, error):
+            if isinstance(each, OSError | EOFError):
+                return connection_failure(each, self._address)
+        if isinstance(error, aiormq.AMQPError | LookupError | ValueError):
+            return CheckFailed(Reason.PROTOCOL, f"{self._address} does not speak AMQP")
+        return CheckFailed(Reason.UNAVAILABLE, f"{self._address} closed the connection")
+
+
+class Ear:
+    """The reader that aiormq gets; notes what the broker says of the connection as a whole."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, address: str) -> None:
+        self.close: tuple[int, str] | None = None
+        """The code and the text with which the broker closed the connection."""
+        self.blocked: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        """Done with the reason once the broker has blocked the connection."""
+        self._reader = reader
+        self._writer = writer
+        self._address = address
+
+    def at_eof(self) -> bool:
+        """Say no: aiormq is to find the end where it reads, as an error that says so."""
+        return False
+
+    async def readexactly(self, size: int) -> bytes:
+        """Return the next bytes: aiormq reads a frame's first byte, the rest of its header, its content."""
+        if size > FRAME_LIMIT:
+            raise CheckFailed(Reason.PROTOCOL, f"{self._address} does not speak AMQP")
+        data = await self._reader.readexactly(size)
+        self._overhear(data[:4], data[4:])
+        return data
+
+    def _overhear(self, method: bytes, arguments: bytes) -> None:
+        if method == _CLOSE:
+            self.close = int.from_bytes(arguments[:2], "big"), _short_text(arguments[2:])
+        elif method == _BLOCKED and not self.blocked.done():
+            self.blocked.set_result(_short_text(arguments))
+        elif method == _UNBLOCKED:
+            close_now(self._writer)
+
+
+def _is_of_the_driver(error: BaseException) -> bool:
+    """Whether aiormq raises this, rather than a bug of ours.
+
+    For what is closed already it raises RuntimeError, CancelledError or a bare Exception, and LookupError or
+    ValueError for what it cannot parse.
+    """
+    kinds = (aiormq.AMQPError, OSError, RuntimeError, asyncio.CancelledError, LookupError, ValueError)
+    return isinstance(error, kinds) or type(error) is Exception
+
+
+def _short_text(data: bytes) -> str:
+    """Return a short string of AMQP: a byte with its length goes before it."""
+    return data[1 : 1 + data[0]].decode(errors="replace") if data else ""
+
+
+def _reason_of_close(code: int, text: str) -> Reason:
+    """Return what a close of the connection means (rabbitmq.com/amqp-0-9-1-reference, constants)."""
+    match code:
+        case 403:
+            return Reason.AUTH
+        case 530 if text.endswith("not found"):
+            return Reason.NOT_FOUND
+        case 530 if not text.endswith(("is reached", "is down")):
+            return Reason.FORBIDDEN
+        case 320 | 506 | 530 | 541:
+            return Reason.UNAVAILABLE
+        case _:
+            return Reason.PROTOCOL
+
+
+def _reason_of_refusal(error: BaseException) -> Reason:
+    """Return what a close of a channel, or a login that cannot be tried, means."""
+    if isinstance(error, aiormq.AuthenticationError):
+        return Reason.AUTH
+    if isinstance(error, aiormq.ChannelNotFoundEntity):
+        return Reason.NOT_FOUND
+    is_denied = isinstance(error, aiormq.ChannelAccessRefused | aiormq.ChannelLockedResource)
+    return Reason.FORBIDDEN if is_denied else Reason.PROTOCOL

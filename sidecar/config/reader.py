@@ -1,0 +1,319 @@
+"""One walk that reads YAML nodes into the frozen dataclasses of a configuration, in the shape of their hints.
+
+Every problem is collected; nothing is constructed from a part that has one.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Annotated, Any, Final, get_args, get_origin
+
+from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+
+from sidecar.config.document import DEPTH_LIMIT
+from sidecar.config.fields import ChoiceKind, FilePathKind, Kind
+from sidecar.config.interpolate import Outside, Scalar, interpolate
+from sidecar.config.problems import SHOWN_VALUE_LIMIT, Mistake, Place, Problem, quoted, unknown
+from sidecar.config.shape import Hint, Key, OneOrMany, Section, is_section, keys_of, kind_of, unwrap
+from sidecar.support.text import STARS, one_line
+
+STEP_LIMIT: Final = 100_000
+"""Keys and elements read, aliases followed: a document whose aliases multiply is refused."""
+PROBLEM_LIMIT: Final = 1000
+"""Problems recorded: whoever has more has given us another kind of file."""
+NO_SECRETS: Final = frozenset({"", "true", "false", "null", "none"})
+"""Words that no secret is: blotting out every `true` would garble the log."""
+
+_UNFOLDS: Final = "unfolds into more than a configuration can need; write fewer or smaller aliases"
+_NULLS: Final = frozenset({"", "~", "null", "Null", "NULL"})
+_YAML_TAG: Final = "tag:yaml.org,2002:"
+_TAGS_WITHOUT_MEANING: Final = frozenset({f"{_YAML_TAG}{sort}" for sort in ("str", "seq", "map")})
+
+
+class Flawed:
+    """Stands for a value that has a problem; the problem is already recorded."""
+
+
+FLAWED: Final = Flawed()
+
+
+@dataclass(slots=True, repr=False)
+class Reader:
+    """Reads one document: knows where it is, and collects problems, secrets and the files that are named."""
+
+    source: str
+    outside: Outside
+    problems: list[Problem] = field(default_factory=list)
+    secrets: set[str] = field(default_factory=set)
+    _path: list[str | int] = field(default_factory=list)
+    _merging: list[Node] = field(default_factory=list)
+    _steps: int = 0
+
+    def refuse(self, node: Node, sentence: str) -> Flawed:
+        """Record a problem at `node`, on the way that the reader is on.
+
+        Raises:
+            TooLargeError: there are too many.
+        """
+        if len(self.problems) == PROBLEM_LIMIT:
+            raise TooLargeError(
+                f"has more than {PROBLEM_LIMIT:,} problems; is it a configuration of the sidecar?"
+            )
+        path = "".join(map(_shown_step, self._path)).removeprefix(".")
+        self.problems.append(Problem(self.place(node), path, sentence))
+        return FLAWED
+
+    def refuse_unknown(self, item: "Item", known: Sequence[str]) -> None:
+        """Record that a key is none of those that are known."""
+        self.refuse(item.key, unknown("key", _key_alone(item.key.value), known))
+
+    def place(self, node: Node) -> Place:
+        """Return where `node` begins."""
+        return Place(self.source, node.start_mark.line + 1, node.start_mark.column + 1)
+
+    @contextmanager
+    def at(self, step: str | int) -> Iterator[None]:
+        """Be one step further down the document: at a key, or at an element of a list."""
+        self._path.append(step)
+        try:
+            yield
+        finally:
+            self._path.pop()
+
+    def read(self, node: Node, hint: Hint) -> Any:
+        """Return the value of `node` in the shape of `hint`, or FLAWED."""
+        hint, kind = unwrap(hint)
+        if is_section(hint, kind):
+            return self.read_section(node, hint)
+        origin: Any = get_origin(hint)
+        if origin is tuple:
+            return self._read_list(node, get_args(hint)[0], one_or_many=isinstance(kind, OneOrMany))
+        if origin is frozenset:
+            return self._read_words(node, get_args(hint)[0])
+        if origin is dict:
+            return self._read_free_mapping(node, get_args(hint)[1])
+        return self._read_scalar(node, kind or kind_of(hint))
+
+    def read_section(self, node: Node, section: Section) -> Any:
+        """Return a mapping as the dataclass `section`, or FLAWED."""
+        items = self.items(node)
+        return FLAWED if items is None else self.read_items(node, items, section)
+
+    def read_items(
+        self,
+        node: Node,
+        items: Mapping[str, "Item"],
+        section: Section,
+        fallback: Mapping[str, Any] | None = None,
+        *,
+        also: Sequence[str] = (),
+    ) -> Any:
+        """Return the keys of the mapping `node` as the dataclass `section`, or FLAWED.
+
+        A key that is missing takes its value from `fallback`, else the dataclass's default. Keys in `also`
+        are allowed and left to the caller.
+        """
+        keys = keys_of(section)
+        self._refuse_unknown_keys(items, [*keys, *also])
+        values = {name: self.read_key(items[name], key) for name, key in keys.items() if name in items}
+        missing = [key for key in keys.values() if key.is_required and key.name not in items]
+        for key in missing:
+            self.refuse(node, f"the key {key.name} is missing: {key.doc}")
+        if missing or _is_flawed(values.values()):
+            return FLAWED
+        return self._construct(node, items, section, {**(fallback or {}), **values})
+
+    def items(self, node: Node) -> dict[str, "Item"] | None:
+        """Return the keys of a mapping with their nodes, merges resolved; None, and a problem, for others."""
+        self._refuse_tag(node)
+        if not isinstance(node, MappingNode):
+            self.refuse(node, f"{what(node)}; write a mapping of keys and values, {{}} for an empty one")
+            return None
+        items: dict[str, Item] = {}
+        merged: dict[str, Item] = {}
+        for key, value in node.value:
+            self._take_steps(1)
+            if not isinstance(key, ScalarNode):
+                self.refuse(key, f"{what(key)} in the place of a key; write a word")
+            elif key.value == "<<" and _is_plain(key):
+                merged = {**self._merge(value), **merged}
+            elif key.value in items:
+                self._refuse_twice(key, items[key.value].key)
+            else:
+                items[key.value] = Item(key, value)
+        return {**merged, **items}
+
+    def elements(self, node: Node, *, rule: str = "write a list, such as [a, b]") -> list[Node] | None:
+        """Return the nodes of a list; None, and a problem that ends with `rule`, if it is none."""
+        self._refuse_tag(node)
+        if not isinstance(node, SequenceNode):
+            self.refuse(node, f"{what(node)}; {rule}")
+            return None
+        nodes: list[Node] = node.value
+        self._take_steps(len(nodes))
+        return nodes
+
+    def scalar(self, node: Node) -> Scalar | None:
+        """Return a scalar with its placeholders replaced; None, and a problem, if there is none."""
+        self._refuse_tag(node)
+        if not isinstance(node, ScalarNode):
+            self.refuse(node, f"{what(node)}; write a single value")
+            return None
+        if _is_nothing(node):
+            word = f"; put {node.value} in quotes if the word is meant" if node.value else ""
+            self.refuse(node, f"{what(node)}; write one, or leave the key out{word}")
+            return None
+        try:
+            return interpolate(node.value, self.outside)
+        except Mistake as mistake:
+            self.refuse(node, mistake.sentence)
+            return None
+
+    def read_key(self, item: "Item", key: "Key") -> Any:
+        """Return the value of one key, or FLAWED."""
+        with self.at(key.name):
+            return self.read(item.value, key.hint)
+
+    def _read_list(self, node: Node, element: Hint, *, one_or_many: bool) -> Any:
+        if one_or_many and not isinstance(node, SequenceNode):
+            value = self.read(node, element)
+            return value if value is FLAWED else (value,)
+        elements = self.elements(node)
+        if elements is None:
+            return FLAWED
+        values = []
+        for index, each in enumerate(elements):
+            with self.at(index):
+                values.append(self.read(each, element))
+        return FLAWED if _is_flawed(values) else tuple(values)
+
+    def _read_words(self, node: Node, choices: type[StrEnum]) -> Any:
+        kind = ChoiceKind(choices, may_be_none=True)
+        words = self._read_list(node, Annotated[str, kind], one_or_many=True)
+        if words is FLAWED:
+            return FLAWED
+        if None in words and len(words) > 1:
+            return self.refuse(node, "has none beside other words; write none alone, or leave it out")
+        return frozenset(words) - {None}
+
+    def _read_free_mapping(self, node: Node, value: Hint) -> Any:
+        items = self.items(node)
+        if items is None:
+            return FLAWED
+        values = {}
+        for name, item in items.items():
+            with self.at(name):
+                values[name] = self.read(item.value, value)
+        return FLAWED if _is_flawed(values.values()) else values
+
+    def _read_scalar(self, node: Node, kind: Kind[Any]) -> Any:
+        scalar = self.scalar(node)
+        if scalar is None:
+            return FLAWED
+        self.secrets.update(secret for secret in kind.secrets(scalar) if secret not in NO_SECRETS)
+        try:
+            value = kind.parse(scalar)
+        except Mistake as mistake:
+            return self.refuse(node, mistake.sentence)
+        if isinstance(kind, FilePathKind):
+            self.outside.name_file(value)
+        return value
+
+    def _merge(self, node: Node) -> dict[str, "Item"]:
+        """Return the keys that a `<<` brings; of several mappings the first that has a key gives it."""
+        merged: dict[str, Item] = {}
+        with self.at("<<"):
+            for each in node.value if isinstance(node, SequenceNode) else [node]:
+                merged = {**self._merged_items(each), **merged}
+                self._take_steps(len(merged))
+        return merged
+
+    def _merged_items(self, node: Node) -> dict[str, "Item"]:
+        if node in self._merging:
+            self.refuse(node, "merges itself; remove the alias")
+            return {}
+        if len(self._merging) == DEPTH_LIMIT:
+            raise TooLargeError(_UNFOLDS)
+        self._merging.append(node)
+        items = self.items(node)
+        self._merging.pop()
+        return items or {}
+
+    def _take_steps(self, count: int) -> None:
+        self._steps += count
+        if self._steps > STEP_LIMIT:
+            raise TooLargeError(_UNFOLDS)
+
+    def _refuse_tag(self, node: Node) -> None:
+        if node.tag not in _TAGS_WITHOUT_MEANING:
+            tag = node.tag.replace(_YAML_TAG, "!!")
+            self.refuse(node, f"has the tag {quoted(tag)}; tags mean nothing here: remove it")
+
+    def _refuse_twice(self, key: ScalarNode, first: ScalarNode) -> None:
+        line = first.start_mark.line + 1
+        self.refuse(
+            key,
+            f"the key {quoted(_key_alone(key.value))} stands here twice, first in line {line}; remove one",
+        )
+
+    def _refuse_unknown_keys(self, items: Mapping[str, "Item"], known: Sequence[str]) -> None:
+        for name, item in items.items():
+            if name not in known:
+                self.refuse_unknown(item, sorted(known))
+
+    def _construct(
+        self, node: Node, items: Mapping[str, "Item"], section: Section, values: Mapping[str, Any]
+    ) -> Any:
+        built = section(**values)
+        mistakes = list(built.rules()) if hasattr(built, "rules") else []
+        for mistake in mistakes:
+            item = items.get(mistake.key)
+            with self.at(mistake.key) if mistake.key else nullcontext():
+                self.refuse(item.key if item else node, mistake.sentence)
+        return FLAWED if mistakes else built
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Item:
+    """A key of a mapping, and its value."""
+
+    key: ScalarNode
+    value: Node
+
+
+class TooLargeError(Exception):
+    """The document holds or unfolds into more than any configuration needs; the message is the sentence."""
+
+
+def _is_flawed(values: Iterable[Any]) -> bool:
+    return any(value is FLAWED for value in values)
+
+
+def _is_plain(node: ScalarNode) -> bool:
+    """Whether a scalar stands without quotes: the style that yaml's C parser gives those is empty."""
+    return not node.style
+
+
+def _is_nothing(node: Node) -> bool:
+    """Whether `node` is what YAML calls null."""
+    return isinstance(node, ScalarNode) and _is_plain(node) and node.value in _NULLS
+
+
+def what(node: Node) -> str:
+    """Return what a node is, for a problem's sentence."""
+    if _is_nothing(node):
+        return "has no value"
+    if isinstance(node, MappingNode):
+        return "is a mapping"
+    return "is a list" if isinstance(node, SequenceNode) else "is a single value"
+
+
+def _key_alone(key: str) -> str:
+    """Return a key without the value that became part of it where the space after the colon is missing."""
+    word, has_colon, _ = key.partition(":")
+    return f"{word}:{STARS}" if has_colon else word
+
+
+def _shown_step(step: str | int) -> str:
+    return f"[{step}]" if isinstance(step, int) else f".{one_line(_key_alone(step), limit=SHOWN_VALUE_LIMIT)}"

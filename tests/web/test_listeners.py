@@ -1,0 +1,88 @@
+"""Where we listen, and what is said when we cannot."""
+
+import errno
+import socket
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from sidecar.web import listeners
+from sidecar.web.listeners import EVERY_ADDRESS, LOOPBACK, ListenError, bind, serving
+
+
+def close(sockets: list[socket.socket]) -> None:
+    for each in sockets:
+        each.close()
+
+
+def test_all_families_share_one_port() -> None:
+    bound = bind(EVERY_ADDRESS, 0)
+
+    names = [each.getsockname()[:2] for each in bound]
+    close(bound)
+
+    assert names == [("::", names[0][1]), ("0.0.0.0", names[0][1])]
+
+
+def test_a_taken_port_is_one_clear_line() -> None:
+    taken = bind(LOOPBACK, 0)
+    port = taken[0].getsockname()[1]
+
+    with pytest.raises(ListenError) as refused:
+        bind(LOOPBACK, port)
+    close(taken)
+
+    assert str(refused.value) == f"cannot listen on 127.0.0.1:{port}: the port is taken by another process"
+
+
+def test_a_port_taken_on_the_second_address_only_leaves_no_socket_open() -> None:
+    taken = bind(["::1"], 0)
+    port = taken[0].getsockname()[1]
+
+    with pytest.raises(ListenError, match=rf"cannot listen on \[::1\]:{port}: the port is taken"):
+        bind(LOOPBACK, port)
+    close(taken)
+    close(bind(LOOPBACK, port))
+
+
+def test_an_address_of_another_machine_is_refused_by_name() -> None:
+    with pytest.raises(ListenError) as refused:
+        bind(["192.0.2.1"], 0)
+
+    assert str(refused.value) == "cannot listen on port 0: this machine has none of 192.0.2.1"
+
+
+@pytest.mark.parametrize("missing", [errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL])
+def test_a_pod_without_ipv6_listens_on_what_it_has(monkeypatch: pytest.MonkeyPatch, missing: int) -> None:
+    bind_one = listeners._bind_one  # noqa: SLF001 - stands in for a kernel without IPv6
+
+    def without_ipv6(host: str, port: int) -> socket.socket:
+        if ":" in host:
+            raise OSError(missing, "no IPv6 here")
+        return bind_one(host, port)
+
+    monkeypatch.setattr(listeners, "_bind_one", without_ipv6)
+    bound = bind(EVERY_ADDRESS, 0)
+    families = [each.family for each in bound]
+    close(bound)
+
+    assert families == [socket.AF_INET]
+
+
+async def test_a_request_is_answered_inside_the_block_and_refused_after_it() -> None:
+    async def handle(_request: web.BaseRequest) -> web.Response:
+        return web.Response(text="here")
+
+    bound = bind(LOOPBACK, 0)
+    port = bound[0].getsockname()[1]
+    async with aiohttp.ClientSession() as session:
+        async with serving(handle, bound, stop_within=0.1):
+            told = [
+                await (await session.get(f"http://{host}:{port}/", headers={"Connection": "close"})).text()
+                for host in ("127.0.0.1", "[::1]")
+            ]
+        with pytest.raises(aiohttp.ClientConnectorError):
+            await session.get(f"http://127.0.0.1:{port}/")
+
+    assert told == ["here", "here"]
