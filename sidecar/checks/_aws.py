@@ -221,8 +221,9 @@ def _unreachable(error: BaseException | None) -> CheckFailed | None:
 class Transport:
     """Carries a client's requests: each once, on a connection of its own, without following a redirect.
 
-    Whoever uses it sets what it trusts and when it gives up. botocore's own loads authorities on the event loop, follows redirects, reads answers without bound and
-    waits without bound for `100 Continue`; aiohttp under it sends a PUT again after a reset.
+    Whoever uses it sets whom it trusts, and when it gives up. botocore's own loads authorities on the event
+    loop, follows redirects, reads answers without bound and waits without bound for `100 Continue`; aiohttp
+    under it sends a PUT again after a reset.
     """
 
     def __init__(self) -> None:

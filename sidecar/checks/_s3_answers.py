@@ -165,7 +165,7 @@ def answers_told_apart(target: str, *, key: str, region: str, redact: Redactor) 
         ) from error
     except botocore.BotoCoreError as error:
         raise CheckFailed(Reason.UNEXPECTED, f"{target}: {one_line(redact(str(error)))}") from error
-    except (ValueError, botocore_parsers.ResponseParserError) as error:
+    except (LookupError, ValueError, botocore_parsers.ResponseParserError) as error:
         raise CheckFailed(Reason.PROTOCOL, f"{target} answered what is not S3's") from error
 
 

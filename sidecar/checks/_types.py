@@ -7,7 +7,8 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any, Final
 
-from sidecar.config.check import CheckType
+from sidecar.config.check import CheckConfig, CheckType
+from sidecar.config.problems import ConfigError, Place, Problem
 
 ENTRY_POINT_GROUP: Final = "sidecar.checks"
 
@@ -19,13 +20,13 @@ class InstalledTypes:
         """Return the type of this name, if there is one; a file of ours goes before a plug-in.
 
         Raises:
-            TypeError: the plug-in of this name does not name a `CheckType`.
+            ConfigError: the plug-in of this name is broken.
         """
         if name in _own_names():
             module = importlib.import_module(f"sidecar.checks.{name.replace('-', '_')}")
-            return _checked(module.check_type, name)
+            return _checked(module.check_type)
         plugin = _plugins().get(name)
-        return _checked(plugin.load(), name) if plugin else None
+        return _load(plugin) if plugin else None
 
     def names(self) -> Sequence[str]:
         """Return the names of all types, in alphabetical order."""
@@ -41,9 +42,18 @@ def _plugins() -> dict[str, EntryPoint]:
     return {point.name: point for point in entry_points(group=ENTRY_POINT_GROUP)}
 
 
-def _checked(found: object, name: str) -> CheckType[Any]:
+def _load(plugin: EntryPoint) -> CheckType[Any]:
+    try:
+        return _checked(plugin.load())
+    except Exception as error:  # somebody else's code, which may raise anything
+        package = plugin.dist.name if plugin.dist else plugin.module
+        sentence = f"{plugin.value} cannot be loaded: {type(error).__name__}: {error}"
+        raise ConfigError([Problem(Place(package), f"check type {plugin.name}", sentence)]) from error
+
+
+def _checked(found: object) -> CheckType[Any]:
     if not isinstance(found, CheckType):
-        raise TypeError(
-            f"the plug-in {name} of {ENTRY_POINT_GROUP} names a {type(found).__name__}, not a CheckType"
-        )
+        raise TypeError(f"it is a {type(found).__name__}, not a CheckType")
+    if not issubclass(found.config, CheckConfig):
+        raise TypeError("its config is not a class derived from CheckConfig")
     return found

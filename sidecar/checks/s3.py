@@ -23,7 +23,8 @@ leaves a version in a bucket that keeps versions: add a lifecycle rule that expi
 the key. Therefore the interval is 5m; the timeout is 10s because a cold search for credentials takes seconds.
 
 Permissions: for `put` only s3:PutObject on the key, for `get` s3:GetObject too, and for `head` s3:ListBucket
-on the bucket instead of both. Under SSE-KMS kms:GenerateDataKey on the KMS key, and for `get` kms:Decrypt.
+on the bucket instead of both. Under SSE-KMS kms:GenerateDataKey on the KMS key, and for `get` kms:Decrypt. A
+directory bucket wants s3express:CreateSession.
 
 ```json
 {
@@ -80,6 +81,8 @@ BODY: Final = b"sidecar probe\n"
 """Not empty: an empty one with an announced length confuses old stores."""
 PATIENCE: Final = 0.95
 """Of the timeout: whoever gives no answer is named before the runner ends the run."""
+STS_PATIENCE: Final = 0.8
+"""The same where the SDK itself makes the request, and rounds its timeouts up to seconds."""
 
 
 class Operation(StrEnum):
@@ -123,7 +126,10 @@ class Checksum(StrEnum):
 
 Bucket = Annotated[
     str,
-    PatternKind(r"[A-Za-z0-9._-]{3,255}|arn:[^\s]+", "the name of a bucket or the ARN of an access point"),
+    PatternKind(
+        r"[A-Za-z0-9._-]{3,255}|arn:aws[a-z-]*:s3[a-z-]*:\S+",
+        "the name of a bucket or the ARN of an access point",
+    ),
 ]
 Region = Annotated[
     str, PatternKind(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?", "a region, such as eu-west-1")
@@ -215,11 +221,11 @@ class S3Check:
         self._transport.gives_up_at = asyncio.get_running_loop().time() + patience
         try:
             with credential_failures():
-                known = await self._open()
-            with self._answers_told_apart(Redactor(known)):
-                await self._ask()
+                client, credentials = await self._opened()
+            with self._answers_told_apart(client, credentials):
+                await self._ask(client)
         except CheckFailed as failure:
-            if failure.reason in (Reason.AUTH, Reason.FORBIDDEN):
+            if failure.reason in (Reason.AUTH, Reason.FORBIDDEN) and self._config.access_key_id is None:
                 await self.aclose()
             raise
 
@@ -228,19 +234,24 @@ class S3Check:
         self._client = self._session = None
         await self._held.aclose()
 
-    def _answers_told_apart(self, redact: Redactor) -> AbstractContextManager[None]:
-        region = self._client.meta.region_name
-        return answers_told_apart(self._config.target, key=self._config.key, region=region, redact=redact)
+    async def _opened(self) -> tuple[Any, tuple[str, ...]]:
+        """Return a client, and what of its credentials, which are fresh, must not be shown."""
+        session, client = self._session, self._client
+        if session is None:
+            session = self._session = await in_thread(self._new_session, name="s3-session")
+            bound_nested_clients(session, patience=STS_PATIENCE * self._config.timeout)
+        credentials = await fresh_credentials(session)
+        if client is None:
+            client = self._client = await self._new_client(session)
+        return client, credentials
 
-    async def _open(self) -> tuple[str, ...]:
-        """Have a session, credentials that are fresh, and a client; return what of them must not be shown."""
-        if self._session is None:
-            self._session = await in_thread(self._new_session, name="s3-session")
-            bound_nested_clients(self._session, patience=PATIENCE * self._config.timeout)
-        known = await fresh_credentials(self._session)
-        if self._client is None:
-            self._client = await self._new_client(self._session)
-        return known
+    def _answers_told_apart(self, client: Any, credentials: tuple[str, ...]) -> AbstractContextManager[None]:
+        return answers_told_apart(
+            self._config.target,
+            key=self._config.key,
+            region=client.meta.region_name,
+            redact=Redactor(credentials),
+        )
 
     def _new_session(self) -> Any:
         config = self._config
@@ -272,61 +283,53 @@ class S3Check:
 
     def _client_config(self) -> Any:
         config = self._config
+        addressing = None if config.addressing is Addressing.AUTO else str(config.addressing)
         return client_config(
             http_session_cls=self._transport.configured,
-            s3=None
-            if config.addressing is Addressing.AUTO
-            else {"addressing_style": config.addressing.value},
+            s3={"addressing_style": addressing} if addressing else None,
             request_checksum_calculation=config.checksum,
             response_checksum_validation=config.checksum,
         )
 
-    async def _ask(self) -> None:
+    async def _ask(self, client: Any) -> None:
         match self._config.operation:
             case Operation.PUT:
-                await self._put(BODY)
+                await self._put(client, BODY)
             case Operation.GET:
-                await self._put_and_get()
+                await self._put_and_get(client)
             case Operation.HEAD:
-                await self._head()
+                await self._head(client)
 
-    async def _put(self, body: bytes) -> Any:
+    async def _put(self, client: Any, body: bytes) -> Any:
         config = self._config
         wishes = {"ServerSideEncryption": config.sse, "SSEKMSKeyId": config.kms_key_id, "ACL": config.acl}
-        stored = await self._client.put_object(
-            Bucket=config.bucket,
-            Key=config.key,
-            Body=body,
-            **{name: str(wish) for name, wish in wishes.items() if wish is not None},
-        )
+        given = {name: str(wish) for name, wish in wishes.items() if wish is not None}
+        stored = await client.put_object(Bucket=config.bucket, Key=config.key, Body=body, **given)
         if not stored.get("ETag"):
-            raise CheckFailed(
-                Reason.PROTOCOL,
-                f"{config.target} answered PUT of {config.key} without an ETag: that is not S3",
-            )
+            raise self._not_s3(f"PUT of {config.key} without an ETag")
         return stored
 
-    async def _put_and_get(self) -> None:
+    async def _put_and_get(self, client: Any) -> None:
         """Read back what was stored. Other pods store at the same key: newer than ours is as good as ours."""
-        config = self._config
         body = BODY + secrets.token_hex(8).encode()
-        stored = await self._put(body)
-        found = await self._client.get_object(Bucket=config.bucket, Key=config.key)
+        stored = await self._put(client, body)
+        found = await client.get_object(Bucket=self._config.bucket, Key=self._config.key)
         content = await found["Body"].read()
         if is_same_object(stored, found) and content != body:
             raise self._broken_contract("other bytes than were stored")
         if is_older(found, than=stored):
             raise self._broken_contract("an older object than the one just stored")
 
+    async def _head(self, client: Any) -> None:
+        answer = await client.head_bucket(Bucket=self._config.bucket)
+        if "text/html" in headers_of(answer).get("content-type", ""):
+            raise self._not_s3("HEAD with a web page")
+
     def _broken_contract(self, what: str) -> CheckFailed:
         return CheckFailed(Reason.CONTRACT, f"{self._config.target} gave back for {self._config.key} {what}")
 
-    async def _head(self) -> None:
-        answer = await self._client.head_bucket(Bucket=self._config.bucket)
-        if "text/html" in headers_of(answer).get("content-type", ""):
-            raise CheckFailed(
-                Reason.PROTOCOL, f"{self._config.target} answered HEAD with a web page: that is not S3"
-            )
+    def _not_s3(self, how: str) -> CheckFailed:
+        return CheckFailed(Reason.PROTOCOL, f"{self._config.target} answered {how}: that is not S3")
 
 
 def _stay_in_region(context: dict[str, Any], **_: object) -> None:

@@ -2,9 +2,11 @@
 
 Down means that nothing accepts connections there. A listener whose process hangs still accepts them, and a
 mesh's proxy accepts all of them: a check that speaks the dependency's protocol proves more. A certificate
-that ends within `expires_within` is a warning.
+that ends within `expires_within` is a warning. That the server refuses our own certificate shows here only up
+to TLS 1.2: in 1.3 it says so after the handshake.
 
-Permissions: none. Reasons that waiting does not cure: tls.
+Permissions: none.
+Reasons that waiting does not cure: tls.
 
 ```yaml
 - name: mail

@@ -101,13 +101,15 @@ def _not_yaml(error: yaml.MarkedYAMLError, line: bytes) -> str:
     problem = error.problem or ""
     if problem == "but found another document":
         return "holds more than one document; keep one, and remove the line ---"
+    if problem == "second occurrence":
+        return f"has an anchor of this name before{_beginning(error)}; give each a name of its own"
     context = f"{error.context}{_beginning(error)}: " if error.context else ""
     return f"is not YAML: {context}{problem}{_hint(problem, line)}"
 
 
 def _beginning(error: yaml.MarkedYAMLError) -> str:
     begin, end = error.context_mark, error.problem_mark
-    return f" that begins in line {begin.line + 1}" if begin and end and begin.line != end.line else ""
+    return f" (line {begin.line + 1})" if begin and end and begin.line != end.line else ""
 
 
 def _line(content: bytes, mark: Mark | None) -> bytes:
@@ -126,10 +128,12 @@ _HINTS: Final = (
     ("cannot start any token", "a text that begins with %, @ or ` needs quotes"),
     ("expected alphabetic or numeric", "a text that begins with * or & needs quotes"),
     ("undefined alias", "write its anchor, &NAME, above it; a text that begins with * needs quotes"),
-    ("duplicate anchor", "give each anchor a name of its own"),
     ("expected '-' indicator", "is the line indented like those beside it?"),
     ("expected key", "is the line indented like those beside it?"),
-    ("expected ','", "is a bracket not closed? a text with a comma or a bracket in it needs quotes"),
+    (
+        "expected ','",
+        "is a bracket not closed? between brackets a text with , [ ] { } in it, ${A} too, needs quotes",
+    ),
     ("expected ':'", "a key and its value need a colon and a space between them"),
     ("unexpected end of stream", "is a quote not closed?"),
     ("escape character", "in double quotes a \\ begins an escape; write single quotes"),

@@ -289,7 +289,11 @@ class IntegerKind(_Public):
     def parse(self, scalar: Scalar) -> int:
         """Return the number."""
         if not _INTEGER.fullmatch(scalar.text):
-            hint = "; leave the leading zeros out" if scalar.text.isdecimal() else ""
+            hint = (
+                "; leave the leading zeros out"
+                if scalar.raw.startswith("0") and scalar.raw.isdecimal()
+                else ""
+            )
             raise Mistake(
                 f"{shown(scalar)} is not a whole number from {self.at_least} to {self.at_most}{hint}"
             )
@@ -400,14 +404,14 @@ class UrlKind(_Shown):
         """Yield what is wrong with the pieces, the most telling first."""
         if scheme not in self.schemes:
             yield f"has another scheme; write {self._forms()}"
-        if pieces.has_userinfo_elsewhere:
-            yield f"has an @ behind its host; {_HOW_TO_WRITE_PASSWORDS}"
+        if "@" in pieces.path or "@" in pieces.query:
+            yield f"has an @ behind its host; write %40 for it, and {_HOW_TO_WRITE_PASSWORDS}"
         if pieces.fragment:
             yield "has a fragment, which no server gets; leave it out, or write %23 for the # of a password"
         if not host and dict(self.default_ports)[scheme] is not None:
             yield "names no host"
         if host and not _is_host(host):
-            yield f"has no valid host; {_HOW_TO_WRITE_PASSWORDS}"
+            yield "has no valid host; write a host name or an IP address behind the ://"
         if pieces.port and not 1 <= int(pieces.port) <= 65535:
             yield "has a port out of range; a port is a whole number from 1 to 65535"
 

@@ -186,8 +186,11 @@ class _Loading:
             self._names[name] = self._reader.place(node)
             return
         with self._reader.at("name"):
-            line = self._names[name].line
-            self._reader.refuse(node, f"the check in line {line} has this name too; write another")
+            first = self._names[name]
+            if first == self._reader.place(node):
+                self._reader.refuse(node, "an alias repeats the check, its name included; write another name")
+            else:
+                self._reader.refuse(node, f"the check in line {first.line} has this name too; write another")
 
     def _name(self, items: Mapping[str, Item]) -> str | None:
         node = items["name"].value if "name" in items else None

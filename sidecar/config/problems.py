@@ -74,7 +74,7 @@ def listed(choices: Iterable[str]) -> str:
 
 def unknown(what: str, given: str, choices: Sequence[str]) -> str:
     """Return the sentence for a word that is not among the choices, with the nearest one."""
-    near = difflib.get_close_matches(given, choices, n=1, cutoff=0.6)
+    near = difflib.get_close_matches(given.lower(), choices, n=1, cutoff=0.6)
     hint = f"did you mean {near[0]!r}? " if near else ""
     return f"unknown {what} {quoted(given)}; {hint}choose from {', '.join(choices)}"
 
@@ -95,6 +95,6 @@ def _without_secrets(text: str) -> str:
 
 _SCHEME: Final = re.compile(r"(?:\$\{\w+:-)?[A-Za-z][A-Za-z0-9+.-]*://")
 _WORD_AS_PORT: Final = re.compile(
-    r"(://(?:\*\*\*@)?(?:\[[^\]]*\])?[^\[/?#@:]*:)(?![0-9]+(?:[/?#]|$)|\$\{)[^/?#]+"
+    r"(://(?:\*\*\*@)?(?:\[[^\]]*\])?[^\[/?#@:]*:)(?![0-9]+(?:[/?#}]|$)|\$\{)[^/?#]+"
 )
 _BEHIND_URL: Final = re.compile(r"(://[^?\s]*[?\s]).+", re.DOTALL)

@@ -25,6 +25,7 @@ PROBLEM_LIMIT: Final = 1000
 NO_SECRETS: Final = frozenset({"", "true", "false", "null", "none"})
 """Words that no secret is: blotting out every `true` would garble the log."""
 
+_A_MAPPING: Final = "write a mapping of keys and values"
 _UNFOLDS: Final = "unfolds into more than a configuration can need; write fewer or smaller aliases"
 _NULLS: Final = frozenset({"", "~", "null", "Null", "NULL"})
 _YAML_TAG: Final = "tag:yaml.org,2002:"
@@ -97,7 +98,10 @@ class Reader:
 
     def read_section(self, node: Node, section: Section) -> Any:
         """Return a mapping as the dataclass `section`, or FLAWED."""
-        items = self.items(node)
+        can_be_empty = not any(key.is_required for key in keys_of(section).values())
+        items = self.items(
+            node, rule=f"{_A_MAPPING}, or {{}} for its defaults" if can_be_empty else _A_MAPPING
+        )
         return FLAWED if items is None else self.read_items(node, items, section)
 
     def read_items(
@@ -124,11 +128,14 @@ class Reader:
             return FLAWED
         return self._construct(node, items, section, {**(fallback or {}), **values})
 
-    def items(self, node: Node) -> dict[str, "Item"] | None:
-        """Return the keys of a mapping with their nodes, merges resolved; None, and a problem, for others."""
+    def items(self, node: Node, *, rule: str = _A_MAPPING) -> dict[str, "Item"] | None:
+        """Return the keys of a mapping with their nodes, merges resolved.
+
+        None, and a problem that ends with `rule`, if it is none.
+        """
         self._refuse_tag(node)
         if not isinstance(node, MappingNode):
-            self.refuse(node, f"{what(node)}; write a mapping of keys and values, {{}} for an empty one")
+            self.refuse(node, f"{what(node)}; {rule}")
             return None
         items: dict[str, Item] = {}
         merged: dict[str, Item] = {}

@@ -40,12 +40,6 @@ class Pieces:
         """The password, decoded."""
         return unquote(self.userinfo.partition(":")[2])
 
-    @property
-    def has_userinfo_elsewhere(self) -> bool:
-        """Whether what follows the host looks like a password's end: a `/` or `?` in it ended the host."""
-        before, has_at, _ = f"{self.path}?{self.query}".rpartition("@")
-        return bool(has_at) and (bool(self.userinfo) or ":" in before)
-
     def secrets(self) -> Iterator[str]:
         """Yield what must never be shown, as written and decoded.
 

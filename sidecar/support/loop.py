@@ -77,18 +77,24 @@ class SidecarLoop(asyncio.SelectorEventLoop):
     def resolver(self) -> Resolver:
         """The resolver of every look-up through the loop, made when first needed."""
         if self._resolver is None:
-            self._resolver = self.new_resolver()
+            self._resolver = Resolver(self, **self.resolver_options)
         return self._resolver
-
-    def new_resolver(self, **options: Any) -> Resolver:
-        """Return a resolver with nothing in its cache, which the caller closes; `options` go before ours."""
-        return Resolver(self, **{**self.resolver_options, **options})
 
     def close(self) -> None:
         """Close the loop; look-ups still under way are given up."""
         if self._resolver is not None:
             self._resolver.close()
         super().close()
+
+
+def new_resolver(**options: Any) -> Resolver:
+    """Return a resolver for the running loop, with nothing in its cache; the caller closes it.
+
+    `options` go before the loop's own.
+    """
+    loop = asyncio.get_running_loop()
+    common = loop.resolver_options if isinstance(loop, SidecarLoop) else {}
+    return Resolver(loop, **{**common, **options})
 
 
 def _port_number(port: str | int | None) -> int | None:

@@ -46,7 +46,8 @@ def tls_context(
     Raises:
         OSError: a file cannot be read, or is no certificate (then an `ssl.SSLError`).
     """
-    wanted = (*(_fingerprint(path) for path in (ca, cert, key)), insecure)
+    system = None if ca else ssl.get_default_verify_paths().cafile
+    wanted = (*(_fingerprint(path) for path in (ca, system, cert, key)), insecure)
     with _building:
         context = _contexts.get(wanted)
         if context is None:

@@ -17,14 +17,15 @@ _USERINFO: Final = re.compile(r"(?<=://)[^\s/?#'\"]*@")
 def show_duration(seconds: float) -> str:
     """Return `seconds` as the configuration would write it: `500ms`, `10s`, `5m`, `1h`.
 
-    The largest unit that needs no fraction is taken; fractions of a second are shown in milliseconds.
+    The largest unit that needs no fraction is taken; below 10s milliseconds count, above it whole seconds.
     """
-    if seconds == 0:
+    rounded = round(seconds, 3) if seconds < 10 else float(round(seconds))
+    if rounded == 0:
         return "0s"
     for unit, size in _UNITS:
-        if seconds >= size and seconds % size == 0:
-            return f"{seconds / size:.0f}{unit}"
-    return f"{seconds * 1000:.0f}ms" if seconds < 10 else show_duration(round(seconds))
+        if rounded >= size and rounded % size == 0:
+            return f"{rounded / size:.0f}{unit}"
+    return f"{rounded * 1000:.0f}ms"
 
 
 def show_age(seconds: float) -> str:
@@ -72,7 +73,7 @@ def _patterns(secret: str) -> Iterator[str]:
 
 def _in_a_url(character: str) -> str:
     """Return a regular expression for a character that each library percent-encodes where it likes."""
-    encoded = quote(character, safe="")
+    encoded = quote(character, safe="", errors="surrogatepass")
     if encoded == character:
         return re.escape(character)
     return f"(?:{re.escape(character)}|(?i:{encoded}){'|[+]' if character == ' ' else ''})"

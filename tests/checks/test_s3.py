@@ -109,16 +109,6 @@ class TestContract(CheckContract):
         return Address(moto.host, moto.port)
 
 
-class TestContractOfGet(TestContract):
-    def keys(self, address: Address) -> Keys:
-        return {**super().keys(address), "operation": "get"}
-
-
-class TestContractOfHead(TestContract):
-    def keys(self, address: Address) -> Keys:
-        return {**super().keys(address), "operation": "head"}
-
-
 class TestConfiguration:
     def test_example_of_the_documentation_is_valid(self) -> None:
         (example,) = re.findall(r"```yaml\n(.*?)```", s3.__doc__ or "", re.DOTALL)
@@ -143,6 +133,10 @@ class TestConfiguration:
         ("others", "complaint"),
         [
             ({"bucket": "a b"}, "bucket: 'a b' is not the name of a bucket or the ARN of an access point"),
+            (
+                {"bucket": "arn:x"},
+                "bucket: 'arn:x' is not the name of a bucket or the ARN of an access point",
+            ),
             ({"region": "eu west"}, "region: 'eu west' is not a region, such as eu-west-1"),
             ({"endpoint_url": "ftp://x"}, "endpoint_url: "),
             (
@@ -513,10 +507,17 @@ class TestTls:
         assert result.message.startswith(f"localhost:{server.address.port} {what}")
 
     async def test_server_that_speaks_no_tls(self) -> None:
-        async with answering(response(400)) as server:
-            result = await run_once(keys(f"https://{server.address}"), deadline="2s")
+        async def script(connection: Connection) -> None:
+            await connection.read()
+            await connection.send(response(400))
 
-        assert result.reason in (Reason.TLS, Reason.TIMEOUT)
+        async with talking(script) as server:
+            result = await run_once(keys(f"https://{server}"))
+
+        assert failure(result) == (
+            Reason.TLS,
+            f"{server} does not complete the TLS handshake: wrong version number",
+        )
 
     async def test_server_name_is_verified_instead_of_the_host(self, certificates: Certificates) -> None:
         async with answering(stored(), tls=server_context(certificates.wrong_name)) as server:
@@ -819,6 +820,15 @@ class TestReadingBack:
             result = await run_once(keys(server, operation="get"))
 
         assert ending(result) == SUCCESS
+
+    async def test_session_that_is_none_is_not_s3s(self) -> None:
+        async with answering(response(200)) as server:
+            result = await run_once(keys(server, bucket="fast--use1-az4--x-s3"))
+
+        assert failure(result) == (
+            Reason.PROTOCOL,
+            f"s3://fast--use1-az4--x-s3 at {server.address} answered what is not S3's",
+        )
 
     async def test_object_that_is_gone_breaks_the_contract(self) -> None:
         async with answering(stored(), s3_error(404, "NoSuchKey")) as server:
@@ -1150,14 +1160,21 @@ class TestAgent:
     async def test_silence_ends_at_the_deadline_and_leaves_nothing(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        before = held()
         async with silent() as agent:
             take_agent(monkeypatch, tmp_path, agent)
-            result = await run_once(keys_without_credentials(Address("192.0.2.1", 1)), deadline="500ms")
-            await asyncio.wait_for(agent.emptied(), 2)
+            endpoint = Address("192.0.2.1", 1)
+            async with mounted(keys_without_credentials(endpoint), deadline="300ms") as runner:
+                first = await runner.run()
+                before = held()
+                for _ in range(4):
+                    await runner.run()
+                await assert_held(before)
 
-        assert (result.reason, agent.connections) == (Reason.TIMEOUT, 1)
-        await assert_held(before)
+        assert failure(first) == (
+            Reason.TIMEOUT,
+            f"s3://{BUCKET} at {endpoint}: gave no answer within 300ms",
+        )
+        assert agent.connections == 5
 
 
 def take_agent(monkeypatch: pytest.MonkeyPatch, folder: Path, agent: HttpFake | Address) -> None:
@@ -1243,7 +1260,7 @@ class TestLeavesNothing:
                 for _ in range(turn):
                     await asyncio.sleep(0)
                 await check.aclose()
-                await asyncio.gather(run, return_exceptions=True)
+                await run
             await check.run()
 
 

@@ -1,15 +1,16 @@
 """The small values: failures, results, phases, events."""
 
+from dataclasses import fields
 from enum import StrEnum
 
 import pytest
 
 from sidecar.core.check import CheckFailed, HoldsConnection, Reason
-from sidecar.core.events import StatusChanged
+from sidecar.core.events import StartupPassed, StatusChanged
 from sidecar.core.phase import LEAVING, Phase, after_startup
-from sidecar.core.result import Outcome
-from sidecar.core.state import Status
-from sidecar.core.verdict import Answer, Gate, Mark, Probe
+from sidecar.core.result import Outcome, Result
+from sidecar.core.state import State, Status
+from sidecar.core.verdict import Answer, Gate, Latch, Line, Mark, Probe, Standing, Verdict
 from tests.core.builders import result, states
 
 
@@ -62,6 +63,36 @@ def test_words_are_those_that_users_see(words: type[StrEnum]) -> None:
     assert " ".join(words) == WORDS[words]
 
 
+VALUES = (Result, State, Standing, Latch, Line, Verdict, StatusChanged, StartupPassed)
+
+
+@pytest.mark.parametrize("value", VALUES)
+def test_values_are_frozen_and_slotted_and_named_where_they_are_made(value: type) -> None:
+    is_frozen = value.__dataclass_params__.frozen  # type: ignore[attr-defined]
+
+    assert (is_frozen, hasattr(value, "__slots__"), {each.kw_only for each in fields(value)}) == (
+        True,
+        True,
+        {True},
+    )
+
+
+def test_a_plain_success_has_neither_reason_nor_message_and_opened_nothing() -> None:
+    plain = Result(outcome=Outcome.SUCCESS, finished_at=1.0, duration=0.1, time=2.0)
+
+    assert (plain.reason, plain.message, plain.connections_opened) == (None, "", 0)
+
+
+def test_a_check_begins_unknown_with_nothing_behind_it() -> None:
+    assert State() == State(status=Status.UNKNOWN, since=0.0, streak=0, has_been_up=False, last=None)
+
+
+def test_a_line_may_be_a_name_alone() -> None:
+    assert Line(name="draining", mark=Mark.FAILED) == Line(
+        name="draining", mark=Mark.FAILED, text="", reason="", message=""
+    )
+
+
 def test_only_a_start_turns_into_serving() -> None:
     after = {phase: after_startup(phase) for phase in Phase}
 
@@ -78,7 +109,7 @@ def test_draining_and_stopped_want_no_traffic() -> None:
 
 
 def test_a_status_change_knows_how_long_the_old_status_lasted() -> None:
-    _, up, *_, down = states("sssfff")
+    up, *_, down = states("ffsssfff")[3:]
 
     changed = StatusChanged(name="db", type="tcp", before=up, after=down, runs_before=4)
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from sidecar.config.check import CheckConfig
 from sidecar.core.check import Reason
-from sidecar.core.events import StatusChanged
+from sidecar.core.events import Event, StartupPassed, StatusChanged
 from sidecar.core.phase import Phase
 from sidecar.core.result import Outcome
 from sidecar.core.state import State, Status
@@ -268,7 +268,7 @@ def test_asking_and_counting_raise_no_version() -> None:
 
 def test_every_status_change_is_told_once_to_every_listener() -> None:
     board = board_of(config("a", failure_threshold=2))
-    told: list[list[StatusChanged]] = [[], []]
+    told: list[list[Event]] = [[], []]
     for each in told:
         board.subscribe(each.append)
     states = [State(since=START)] + [
@@ -285,22 +285,56 @@ def test_every_status_change_is_told_once_to_every_listener() -> None:
 
 def test_how_long_a_status_lasted_is_counted_from_our_start_or_its_flip() -> None:
     board = board_of(config("a", failure_threshold=1))
-    told: list[StatusChanged] = []
+    told: list[Event] = []
     board.subscribe(told.append)
 
     record(board, "a", "sssf", at=START + 4.0)
 
-    assert [changed.lasted for changed in told] == [4.0, 3.0]
+    assert [event.lasted for event in told if isinstance(event, StatusChanged)] == [4.0, 3.0]
 
 
-def test_listeners_find_the_board_as_it_is_after_the_change() -> None:
-    board = board_of(config("a", Gate.STARTUP))
-    seen: list[tuple[Phase, Answer]] = []
-    board.subscribe(lambda _: seen.append((board.phase, board.verdict(Probe.READYZ, START + 1).answer)))
+def test_a_start_is_told_once_after_the_status_change_that_passed_it() -> None:
+    board = board_of(config("a", Gate.STARTUP), config("b", Gate.STARTUP))
+    told: list[Event] = []
+    board.subscribe(told.append)
+
+    record(board, "a", "s", at=START + 4.0)
+    record(board, "b", "ffsffs", at=START + 5.0)
+
+    assert [type(event) for event in told] == [
+        StatusChanged,  # a is up
+        StatusChanged,  # b is down
+        StatusChanged,  # b is up
+        StartupPassed,
+        StatusChanged,  # b is down
+        StatusChanged,  # b is up
+    ]
+    assert told[3] == StartupPassed(after=7.0)
+
+
+def test_a_start_that_nothing_gates_is_not_told() -> None:
+    board = board_of(config("a"))
+    told: list[Event] = []
+    board.subscribe(told.append)
 
     record(board, "a", "s")
 
-    assert seen == [(Phase.SERVING, Answer.PASS)]
+    assert [type(event) for event in told] == [StatusChanged]
+
+
+def test_listeners_find_the_board_as_it_is_after_the_event() -> None:
+    board = board_of(config("a", Gate.STARTUP))
+    seen: list[tuple[type[Event], Phase, Answer]] = []
+    board.subscribe(
+        lambda event: seen.append((type(event), board.phase, board.verdict(Probe.READYZ, START + 1).answer))
+    )
+
+    record(board, "a", "s")
+
+    assert seen == [
+        (StatusChanged, Phase.STARTING, Answer.PASS),
+        (StartupPassed, Phase.SERVING, Answer.PASS),
+    ]
 
 
 def test_tallies_count_everything_that_metrics_show() -> None:

@@ -1,35 +1,36 @@
-"""One log line a status change, with all that a person on call asks next."""
+"""One log line an event, with all that a person on call asks next."""
 
 import logging
 
 import pytest
 
-from sidecar.core.events import StatusChanged
+from sidecar.core.events import Event, StartupPassed, StatusChanged
 from sidecar.runtime.clock import Clock
-from sidecar.runtime.journal import log_status_change
+from sidecar.runtime.journal import log_event
 from tests.core.builders import states
 
 PLAIN = set(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
 
 
-def told(
-    caplog: pytest.LogCaptureFixture, runs: str, *, runs_before: int = 0
-) -> tuple[str, str, str, dict[str, object]]:
-    """Return the line of the last status change of these runs: logger, level, message, fields."""
+def line_of(event: Event, caplog: pytest.LogCaptureFixture) -> tuple[str, str, str, dict[str, object]]:
+    """Return the line of an event: logger, level, message, fields."""
     caplog.set_level(logging.DEBUG)
-    settled = states(runs)
-    log_status_change(
-        StatusChanged(name="db", type="tcp", before=settled[-2], after=settled[-1], runs_before=runs_before)
-    )
+    log_event(event)
     [record] = caplog.records
     fields = {name: value for name, value in vars(record).items() if name not in PLAIN}
     return record.name, record.levelname, record.getMessage(), fields
 
 
+def last_change(runs: str, *, runs_before: int = 0) -> StatusChanged:
+    """Return the status change that the last of these runs caused."""
+    before, after = states(runs)[-2:]
+    return StatusChanged(name="db", type="tcp", before=before, after=after, runs_before=runs_before)
+
+
 def test_going_down_is_a_warning_with_reason_message_and_the_time_spent_up(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    assert told(caplog, "s" * 68 + "fff", runs_before=69) == (
+    assert line_of(last_change("s" * 68 + "fff", runs_before=69), caplog) == (
         "sidecar.status",
         "WARNING",
         "check is down",
@@ -47,7 +48,7 @@ def test_going_down_is_a_warning_with_reason_message_and_the_time_spent_up(
 
 
 def test_coming_up_is_information_without_a_reason(caplog: pytest.LogCaptureFixture) -> None:
-    assert told(caplog, "fffs", runs_before=0) == (
+    assert line_of(last_change("fffs"), caplog) == (
         "sidecar.status",
         "INFO",
         "check is up",
@@ -56,7 +57,7 @@ def test_coming_up_is_information_without_a_reason(caplog: pytest.LogCaptureFixt
 
 
 def test_coming_up_with_a_warning_tells_it(caplog: pytest.LogCaptureFixture) -> None:
-    assert told(caplog, "w")[3] == {
+    assert line_of(last_change("w"), caplog)[3] == {
         "check": "db",
         "type": "tcp",
         "from": "unknown",
@@ -68,13 +69,21 @@ def test_coming_up_with_a_warning_tells_it(caplog: pytest.LogCaptureFixture) -> 
 
 
 def test_a_change_without_a_result_is_told_without_a_reason(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.DEBUG)
-    down, up = states("sfff")[-1], states("")[0]
+    unknown, down = states("")[0], states("fff")[-1]
+    changed = StatusChanged(name="db", type="tcp", before=down, after=unknown, runs_before=0)
 
-    log_status_change(StatusChanged(name="db", type="tcp", before=down, after=up, runs_before=0))
+    assert line_of(changed, caplog)[3].keys() == {"check", "type", "from", "to", "after", "runs"}
 
-    fields = vars(caplog.records[0])
-    assert ("reason" in fields, "detail" in fields) == (False, False)
+
+def test_a_start_that_passed_is_information_with_the_time_that_it_took(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    assert line_of(StartupPassed(after=75.5), caplog) == (
+        "sidecar.status",
+        "INFO",
+        "startup passed",
+        {"after": "1m 15s"},
+    )
 
 
 def test_the_clocks_are_the_machines_by_default() -> None:

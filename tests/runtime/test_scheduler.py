@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from sidecar.core.check import CheckFailed, Reason
-from sidecar.core.events import StatusChanged
+from sidecar.core.events import Event
 from sidecar.core.state import Status
 from sidecar.runtime.board import Board
 from sidecar.runtime.pulse import Pulse
@@ -251,7 +251,7 @@ async def test_a_crash_of_a_check_is_its_own_failure_and_stops_no_loop() -> None
 async def test_a_crash_of_a_loop_of_ours_ends_the_group_loudly_and_closes_every_check() -> None:
     checks = {"db": FakeCheck(taking(5)), "other": FakeCheck(for_ever)}
 
-    def crash(_changed: StatusChanged) -> None:
+    def crash(_event: Event) -> None:
         raise RuntimeError("a listener that must not raise")
 
     async def serve() -> None:

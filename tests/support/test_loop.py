@@ -7,7 +7,7 @@ import time
 import pytest
 from pycares import AresError
 
-from sidecar.support.loop import AddressInfo, SidecarLoop
+from sidecar.support.loop import AddressInfo, SidecarLoop, new_resolver
 from tests.checks.contract import assert_held, held
 from tests.network import FakeDns
 from tests.network.dns import Rcode
@@ -238,7 +238,7 @@ async def test_a_resolver_closed_amid_a_look_up_leaves_nothing() -> None:
         loop = loop_asking(dns)
         await loop.getaddrinfo("good.test", 80)  # starts the one thread in which pycares destroys channels
         before = held()
-        resolver = loop.new_resolver()
+        resolver = new_resolver()
         found = await resolver.addresses("good.test")
         hung = asyncio.create_task(resolver.addresses("hung.test"))
         await asyncio.sleep(0)

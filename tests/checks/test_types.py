@@ -1,0 +1,262 @@
+"""The check types that are installed: their documentation, and those of third parties."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+from sidecar.checks import InstalledTypes
+from sidecar.config.load import Source, load
+from sidecar.config.shape import describe_section
+from sidecar.core.check import Reason
+
+OWN = ("dns", "exec", "file", "http", "rabbitmq", "redis", "s3", "tcp")
+
+
+def test_every_file_of_ours_is_a_type_of_its_name() -> None:
+    files = (Path(__file__).parents[2] / "sidecar" / "checks").glob("[!_]*.py")
+
+    assert sorted(InstalledTypes().names()) == sorted(file.stem.replace("_", "-") for file in files)
+
+
+@pytest.mark.parametrize("name", InstalledTypes().names())
+class TestDocumentation:
+    def text(self, name: str) -> str:
+        found = InstalledTypes().find(name)
+        assert found is not None
+        return found.documentation
+
+    def test_begins_with_a_sentence(self, name: str) -> None:
+        first = self.text(name).partition("\n\n")[0]
+
+        assert re.fullmatch(r"[A-Z].*\.", first, re.DOTALL)
+
+    def test_says_what_down_means_and_what_it_needs(self, name: str) -> None:
+        assert re.search(r"^Down means ", self.text(name), re.MULTILINE)
+        assert re.search(r"^Permissions: ", self.text(name), re.MULTILINE)
+
+    def test_says_which_reasons_waiting_does_not_cure(self, name: str) -> None:
+        line = r"^Reasons that waiting does not cure: ([a-z_]+(?:, [a-z_]+)*?)(?:\.|, for .*)$"
+        (listed,) = re.findall(line, self.text(name), re.MULTILINE)
+        reasons = set(listed.split(", "))
+
+        assert reasons == {"none"} or reasons <= set(Reason)
+
+    def test_has_one_example_that_loads_and_is_of_its_type(
+        self, name: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (example,) = re.findall(r"^```yaml\n(.*?)^```", self.text(name), re.MULTILINE | re.DOTALL)
+        for variable in re.findall(r"\$\{([A-Z_]+)\}", example):
+            monkeypatch.setenv(variable, "amqp://broker.example.com/" if variable == "AMQP_URL" else "text")
+        config = load(Source("example", example.encode()), InstalledTypes(), os.environ)
+
+        assert [check.type for check in config.checks] == [name]
+
+    def test_its_keys_are_all_described(self, name: str) -> None:
+        found = InstalledTypes().find(name)
+        assert found is not None
+
+        for key, schema in describe_section(found.config)["properties"].items():
+            assert schema["description"].endswith("."), key
+
+
+def test_no_driver_is_imported_for_a_type_that_is_only_described() -> None:
+    program = (
+        "import sys\n"
+        "from sidecar.checks import InstalledTypes\n"
+        "types = InstalledTypes()\n"
+        "print([bool(types.find(name).documentation) for name in types.names()])\n"
+        "print({'redis', 'aio_pika', 'aiormq', 'aioboto3', 'botocore'} & set(sys.modules))\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+
+    assert ended.stdout == f"{[True] * len(OWN)}\nset()\n"
+
+
+NO_DRIVER = "the driver {} is not installed; install the extra: pip install 'sidecar[{}]'"
+
+
+class TestPlugins:
+    """Each in a process of its own, with a distribution installed in a folder of its own."""
+
+    GOOD = '''
+        """Asks an oracle.
+
+        Down means that it says no.
+
+        ```yaml
+        - name: oracle
+          type: oracle
+          question: will it rain?
+        ```
+        """
+
+        from dataclasses import dataclass
+
+        from sidecar.config.check import CheckConfig, CheckType, option
+        from sidecar.config.fields import Label
+        from sidecar.core.check import CheckFailed, Reason
+
+        @dataclass(frozen=True, kw_only=True, repr=False)
+        class OracleConfig(CheckConfig):
+            question: Label = option("What to ask.")
+            strict: bool = option("Whether maybe means no.", default=True)
+
+        class Oracle:
+            def __init__(self, config):
+                self._config = config
+
+            async def run(self):
+                raise CheckFailed(Reason.CONTRACT, f"{self._config.question} no")
+
+            async def aclose(self):
+                pass
+
+        oracle_type = CheckType(config=OracleConfig, build=Oracle)
+    '''
+
+    def install(
+        self, folder: Path, source: str, target: str = "acme_oracle:oracle_type"
+    ) -> Mapping[str, str]:
+        """Write what an installer would, and return the environment in which it is found."""
+        (folder / "acme_oracle.py").write_text(dedent(source))
+        info = folder / "acme_oracle-1.2.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text("Metadata-Version: 2.1\nName: acme-oracle\nVersion: 1.2\n")
+        (info / "entry_points.txt").write_text(f"[sidecar.checks]\noracle = {target}\n")
+        return {**os.environ, "PYTHONPATH": str(folder)}
+
+    def sidecar(
+        self, environ: Mapping[str, str], *arguments: str, text: str = ""
+    ) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "sidecar", *arguments],
+            env=environ,
+            input=text,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=30,
+        )
+
+    def test_a_plugin_adds_a_type_without_touching_the_tree(self, tmp_path: Path) -> None:
+        environ = self.install(tmp_path, self.GOOD)
+        text = "- {name: weather, type: oracle, question: will it rain?}"
+        ended = self.sidecar(environ, "check", "--config", "-", "--output", "json", text=text)
+
+        assert (ended.returncode, ended.stderr) == (1, "")
+        assert "will it rain? no" in ended.stdout
+
+    def test_its_options_are_in_the_schema(self, tmp_path: Path) -> None:
+        ended = self.sidecar(self.install(tmp_path, self.GOOD), "schema")
+        oracle = json.loads(ended.stdout)["$defs"]["oracle"]
+
+        assert oracle["properties"]["question"]["description"] == "What to ask."
+        assert {"interval", "question", "strict"} <= set(oracle["properties"])
+        assert "question" in oracle["required"]
+
+    def test_it_is_listed_and_documented(self, tmp_path: Path) -> None:
+        environ = self.install(tmp_path, self.GOOD)
+
+        assert re.search(r"^oracle +Asks an oracle\.$", self.sidecar(environ, "types").stdout, re.MULTILINE)
+        assert "Whether maybe means no." in self.sidecar(environ, "types", "oracle").stdout
+
+    def test_a_mistake_in_its_keys_is_located(self, tmp_path: Path) -> None:
+        environ = self.install(tmp_path, self.GOOD)
+        text = "- {name: weather, type: oracle, question: a, strict: maybe}"
+        ended = self.sidecar(environ, "validate", "-", text=text)
+
+        assert ended.returncode == 2
+        assert ended.stderr.startswith("<stdin>:1:")
+        assert "checks.weather.strict: 'maybe' is neither true nor false" in ended.stderr
+
+    @pytest.mark.parametrize(
+        ("source", "target", "problem"),
+        [
+            (
+                "import no_such_module",
+                "acme_oracle:oracle_type",
+                "ModuleNotFoundError: No module named 'no_such_module'",
+            ),
+            ("1 / 0", "acme_oracle:oracle_type", "ZeroDivisionError: division by zero"),
+            (
+                "x = 1",
+                "acme_oracle:oracle_type",
+                "AttributeError: module 'acme_oracle' has no attribute 'oracle_type'",
+            ),
+            ("oracle_type = 7", "acme_oracle:oracle_type", "TypeError: it is a int, not a CheckType"),
+            (
+                "import sidecar.config.check as c\noracle_type = c.CheckType(config=dict, build=dict)",
+                "acme_oracle:oracle_type",
+                "TypeError: its config is not a class derived from CheckConfig",
+            ),
+            (
+                "from sidecar.support.driver import Driver\nDriver('no_such', extra='x').anything",
+                "acme_oracle:oracle_type",
+                f"MissingDriverError: {NO_DRIVER.format('no_such', 'x')}",
+            ),
+        ],
+    )
+    def test_a_broken_plugin_is_named_with_its_package(
+        self, tmp_path: Path, source: str, target: str, problem: str
+    ) -> None:
+        environ = self.install(tmp_path, source, target)
+        ended = self.sidecar(environ, "validate", "-", text="- {name: weather, type: oracle}")
+
+        assert ended.returncode == 2
+        assert ended.stderr.splitlines()[0] == (
+            f"acme-oracle: check type oracle: {target} cannot be loaded: {problem}"
+        )
+
+    def test_a_broken_plugin_troubles_nobody_who_does_not_use_it(self, tmp_path: Path) -> None:
+        environ = self.install(tmp_path, "1 / 0")
+        ended = self.sidecar(
+            environ, "validate", "-", text="- {name: app, type: tcp, host: localhost, port: 1}"
+        )
+
+        assert ended.returncode == 0
+
+    def test_a_type_of_ours_goes_before_a_plugin(self, tmp_path: Path) -> None:
+        environ = self.install(tmp_path, "1 / 0")
+        points = tmp_path / "acme_oracle-1.2.dist-info" / "entry_points.txt"
+        points.write_text("[sidecar.checks]\ntcp = acme_oracle:oracle_type\n")
+        ended = self.sidecar(environ, "types", "tcp")
+
+        assert ended.stdout.startswith(("Opens a TCP connection", "# tcp", "tcp"))
+
+
+@pytest.mark.parametrize("name", ["rabbitmq", "redis", "s3"])
+def test_a_missing_driver_names_its_extra(name: str) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", WITHOUT_DRIVERS, name], capture_output=True, text=True, check=True
+    )
+
+    assert ended.stdout
+    for line in ended.stdout.splitlines():
+        assert line.endswith(NO_DRIVER.partition("{}")[2].format(name))
+
+
+WITHOUT_DRIVERS = """
+import sys
+
+class Hidden:
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        if name.partition(".")[0] in {"redis", "aio_pika", "aiormq", "aioboto3", "aiobotocore", "botocore"}:
+            raise ModuleNotFoundError(name)
+
+sys.meta_path.insert(0, Hidden)
+from sidecar.checks import InstalledTypes
+
+for driver in InstalledTypes().find(sys.argv[1]).drivers:
+    try:
+        driver.load()
+    except ImportError as error:
+        print(error)
+"""
