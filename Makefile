@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 DECIDING := sidecar/core/*,sidecar/config/*,sidecar/runtime/*
 
-.PHONY: help run test test-fast lint format bench lock clean servers
+.PHONY: help run test test-fast lint format docs bench lock clean servers
 
 help:  ## show these verbs
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -43,6 +43,9 @@ lint: $(INSTALLED)  ## ruff, mypy strict, import-linter
 format: $(INSTALLED)  ## format the code and mend what ruff can mend
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
+
+docs: $(INSTALLED)  ## write the pages and tables that repeat what the code says
+	@$(BIN)/python -m tools.docs
 
 bench: $(INSTALLED)  ## measure the probe path and the cost of a check, as ratios within one run
 	@$(BIN)/python -m benchmarks

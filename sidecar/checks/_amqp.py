@@ -70,30 +70,27 @@ class Link:
             closing.cancel()
 
     async def attend(self, asking: Coroutine[Any, Any, object]) -> None:
-        """Return when `asking` has ended.
+        """Return when `asking` has ended; do not begin, or break it off, where the broker has blocked us.
 
         Raises:
-            CheckFailed: as `asking` does, what the driver raises, or because the broker blocks us.
+            CheckFailed: as `asking` does, for what the driver raises, or because we are blocked.
         """
         task = asyncio.create_task(asking)
+        task.add_done_callback(_mark_as_seen)
         try:
             either: set[asyncio.Future[Any]] = {task, self._ear.blocked}
             await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         finally:
             task.cancel()
             await asyncio.wait({task}, timeout=GOODBYE)
-        self.check_unblocked()
+        if self.is_blocked:
+            why = self._ear.blocked.result()
+            raise CheckFailed(Reason.UNAVAILABLE, f"{self._address} blocks those who publish: {why}")
         error = asyncio.CancelledError() if task.cancelled() else task.exception()
         if error is not None and _is_of_the_driver(error):
             raise self._failure(error) from error
         if error is not None:
             raise error
-
-    def check_unblocked(self) -> None:
-        """Raise `CheckFailed` if the broker has stopped to listen to us."""
-        if self.is_blocked:
-            why = self._ear.blocked.result()
-            raise CheckFailed(Reason.UNAVAILABLE, f"{self._address} blocks those who publish: {why}")
 
     @property
     def is_blocked(self) -> bool:
@@ -154,6 +151,12 @@ class Ear:
             self.blocked.set_result(_short_text(arguments))
         elif method == _UNBLOCKED:
             close_now(self._writer)
+
+
+def _mark_as_seen(task: asyncio.Task[Any]) -> None:
+    """Look at how a task ended: of one that we no longer wait for asyncio would complain that nobody did."""
+    if not task.cancelled():
+        task.exception()
 
 
 def _is_of_the_driver(error: BaseException) -> bool:

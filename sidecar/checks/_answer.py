@@ -30,6 +30,10 @@ class StatusKind:
         """Yield nothing."""
         return ()
 
+    def show(self, value: range) -> str:
+        """Return the status, or the range of them."""
+        return f"{value[0]}-{value[-1]}" if len(value) > 1 else f"{value[0]}"
+
     def describe(self) -> Schema:
         """Return the JSON Schema of the text."""
         return {"type": ["integer", "string"], "pattern": "^[1-5][0-9]{2}(-[1-5][0-9]{2})?$"}

@@ -10,26 +10,23 @@ import io
 import logging
 import math
 import os
-import ssl
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from types import ModuleType
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 from urllib.parse import urlsplit
 
-import aiohttp
-from aiohttp.resolver import ThreadedResolver
-from yarl import URL
-
 from sidecar import __version__
-from sidecar.checks._connect import connection_failure, strerror
+from sidecar.checks._aiohttp import BODY_LIMIT, aiohttp, new_session, request_failures, resolver
+from sidecar.checks._connect import connection_failures, strerror
 from sidecar.core.check import CheckFailed, Reason
 from sidecar.support.driver import Driver
-from sidecar.support.net import is_loopback, show_address
+from sidecar.support.net import show_address
+from sidecar.support.proxy import proxy_for
 
-ANSWER_LIMIT: Final = 64 * 1024
-"""Bytes of an answer that are read; an error of AWS has about one thousand."""
+if TYPE_CHECKING:
+    import ssl
 
 _SERVICES: Final = frozenset({"s3", "sts"})
 _ONE_ATTEMPT: Final = {"mode": "standard", "total_max_attempts": 1}
@@ -44,9 +41,9 @@ _STS_SENTENCES: Final[Mapping[str, str]] = {
 
 botocore = Driver("botocore.exceptions", extra="s3")
 botocore_parsers = Driver("botocore.parsers", extra="s3")
-botocore_httpsession = Driver("botocore.httpsession", extra="s3")
 aiobotocore_config = Driver("aiobotocore.config", extra="s3")
 aiobotocore_awsrequest = Driver("aiobotocore.awsrequest", extra="s3")
+yarl = Driver("yarl", extra="all")
 
 
 class Aiobotocore(Driver):
@@ -122,7 +119,7 @@ def bound_nested_clients(session: Any, *, patience: float) -> None:
         client_config(
             connect_timeout=patience,
             read_timeout=patience,
-            connector_args={"resolver": ThreadedResolver()},
+            connector_args={"resolver": resolver.ThreadedResolver()},
         )
     )
 
@@ -212,18 +209,48 @@ def _unreachable(error: BaseException | None) -> CheckFailed | None:
     while error is not None:
         details = getattr(error, "kwargs", {})
         if "endpoint_url" in details:
-            failure = network_failure(details.get("error"), _address(details["endpoint_url"]))
+            failure = _network_failure(details.get("error"), _address(details["endpoint_url"]))
             return CheckFailed(failure.reason, f"no credentials: {failure.message}")
         error = error.__context__
     return None
+
+
+def _network_failure(error: object, address: str) -> CheckFailed:
+    try:
+        with network_failures(address):
+            raise error if isinstance(error, OSError | aiohttp.ClientError) else aiohttp.ClientError
+    except CheckFailed as failure:
+        return failure
+
+
+@contextmanager
+def network_failures(address: str) -> Iterator[None]:
+    """Turn what a request to `address` raises, a limit of aiohttp's included, into a `CheckFailed`.
+
+    Raises:
+        CheckFailed: with reason dns, tls, refused, timeout, unavailable or protocol, or of a proxy's status.
+    """
+    with connection_failures(address), request_failures(address):
+        try:
+            yield
+        except TimeoutError as error:
+            raise CheckFailed(Reason.TIMEOUT, f"{address} gave no answer") from error
+
+
+def _address(url: str) -> str:
+    return show_address(*_host_and_port(url))
+
+
+def _host_and_port(url: str) -> tuple[str, int]:
+    parts = urlsplit(url)
+    return parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
 
 
 class Transport:
     """Carries a client's requests: each once, on a connection of its own, without following a redirect.
 
     Whoever uses it sets whom it trusts, and when it gives up. botocore's own loads authorities on the event
-    loop, follows redirects, reads answers without bound and waits without bound for `100 Continue`; aiohttp
-    under it sends a PUT again after a reset.
+    loop, follows redirects, reads answers without bound and waits without bound for `100 Continue`.
     """
 
     def __init__(self) -> None:
@@ -232,11 +259,9 @@ class Transport:
         self.server_name: str | None = None
         self.gives_up_at = math.inf
         """When, by the event loop's clock, to stop waiting."""
-        self._proxies: Any = None
 
-    def configured(self, *, proxies: Mapping[str, str] | None = None, **_: Any) -> Self:
-        """Take from botocore the proxies of the environment: stands for a class of its HTTP sessions."""
-        self._proxies = botocore_httpsession.ProxyConfiguration(proxies)
+    def configured(self, **_: object) -> Self:
+        """Stand for a class of botocore's HTTP sessions: what it says of proxies and TLS is known here."""
         return self
 
     async def __aenter__(self) -> Self:
@@ -255,54 +280,38 @@ class Transport:
             CheckFailed: with the network's reason, or protocol, about the address that was asked.
         """
         address = _address(request.url)
+        arguments = {
+            **self._arguments(request.url),
+            "headers": _headers(request),
+            "data": await _body(request),
+            "chunked": "Transfer-Encoding" in request.headers or None,
+        }
         with network_failures(address):
             async with (
-                self._connections() as connections,
-                connections.request(
-                    request.method,
-                    URL(request.url, encoded=True),
-                    data=await _body(request),
-                    headers=_headers(request),
-                    chunked="Transfer-Encoding" in request.headers or None,
-                    allow_redirects=False,
-                    proxy=self._proxy(request.url),
-                    server_hostname=self.server_name,
-                ) as response,
+                new_session(address) as session,
+                session.request(request.method, **arguments) as response,
             ):
+                self.connections_opened += 1
                 content = await _content(response, address)
         headers = {
             name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.raw_headers
         }
         return aiobotocore_awsrequest.AioAWSResponse(request.url, response.status, headers, _Body(content))
 
-    def _connections(self) -> aiohttp.ClientSession:
-        counting = aiohttp.TraceConfig()
-        counting.on_connection_create_end.append(self._count)
-        return aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(
-                ssl=self.tls or True,
-                resolver=ThreadedResolver(),  # despite its name it asks the event loop
-                force_close=True,
-                timeout_ceil_threshold=math.inf,
-            ),
-            timeout=aiohttp.ClientTimeout(total=self._patience(), ceil_threshold=math.inf),
-            middlewares=[_send_once],
-            trace_configs=[counting],
-            skip_auto_headers=["Content-Type"],
-            auto_decompress=False,
-        )
+    def _arguments(self, url: str) -> dict[str, Any]:
+        return {
+            "url": yarl.URL(url, encoded=True),
+            "timeout": aiohttp.ClientTimeout(total=self._patience(), ceil_threshold=math.inf),
+            "allow_redirects": False,
+            "skip_auto_headers": ["Content-Type"],
+            "proxy": proxy_for(urlsplit(url).scheme, *_host_and_port(url)),
+            "ssl": self.tls or True,
+            "server_hostname": self.server_name,
+        }
 
     def _patience(self) -> float:
         """Return the seconds that are left; aiohttp takes nothing for no limit."""
         return max(self.gives_up_at - asyncio.get_running_loop().time(), 0.001)
-
-    async def _count(self, *_: object) -> None:
-        self.connections_opened += 1
-
-    def _proxy(self, url: str) -> str | None:
-        """Return the environment's proxy for `url`; none leads to a server inside the pod."""
-        parts = urlsplit(url)
-        return None if is_loopback(parts.hostname or "") else self._proxies.proxy_url_for(url)
 
 
 class _Body:
@@ -317,14 +326,6 @@ class _Body:
 
     async def read(self, amount: int = -1) -> bytes:
         return self._unread.read(amount)
-
-
-async def _send_once(
-    request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
-) -> aiohttp.ClientResponse:
-    """Translate a lost connection below the place where aiohttp would ask again on a new one."""
-    with network_failures(show_address(request.url.host or "", request.url.port)):
-        return await handler(request)
 
 
 def _headers(request: Any) -> dict[str, str]:
@@ -351,52 +352,9 @@ async def _body(request: Any) -> bytes | None:
     return read
 
 
-async def _content(response: aiohttp.ClientResponse, address: str) -> bytes:
+async def _content(response: Any, address: str) -> bytes:
     try:
-        await response.content.readexactly(ANSWER_LIMIT + 1)
+        await response.content.readexactly(BODY_LIMIT + 1)
     except asyncio.IncompleteReadError as whole:
         return whole.partial
-    raise CheckFailed(Reason.PROTOCOL, f"{address} answers with more than {ANSWER_LIMIT // 1024} KiB")
-
-
-@contextmanager
-def network_failures(address: str) -> Iterator[None]:
-    """Turn what aiohttp raises into a `CheckFailed` about `address`.
-
-    Raises:
-        CheckFailed: with reason dns, tls, refused, timeout, unavailable or protocol.
-    """
-    try:
-        yield
-    except (aiohttp.ClientError, OSError) as error:
-        raise network_failure(error, address) from error
-
-
-def network_failure(error: object, address: str) -> CheckFailed:
-    """Return what an error of aiohttp means for a request to `address`."""
-    match error:
-        case TimeoutError():
-            return CheckFailed(Reason.TIMEOUT, f"{address} gave no answer")
-        case aiohttp.ClientConnectorCertificateError(certificate_error=ssl.CertificateError() as untrusted):
-            return connection_failure(untrusted, address)
-        case aiohttp.ClientConnectorError():
-            return connection_failure(error.os_error, show_address(error.host, error.port))
-        case OSError():
-            return connection_failure(error, address)
-        case _:
-            return _http_failure(error, address)
-
-
-def _http_failure(error: object, address: str) -> CheckFailed:
-    match error:
-        case aiohttp.ClientHttpProxyError():
-            return CheckFailed(Reason.UNAVAILABLE, f"the proxy before {address} answered {error.status}")
-        case aiohttp.ClientConnectionError() | aiohttp.ClientPayloadError():
-            return CheckFailed(Reason.UNAVAILABLE, f"{address} closed the connection")
-        case _:
-            return CheckFailed(Reason.PROTOCOL, f"{address} does not speak HTTP")
-
-
-def _address(url: str) -> str:
-    parts = urlsplit(url)
-    return show_address(parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80))
+    raise CheckFailed(Reason.PROTOCOL, f"{address} answers with more than {BODY_LIMIT // 1024} KiB")

@@ -78,7 +78,7 @@ def connection_failure(error: OSError | EOFError | ssl.CertificateError, address
             Reason.TLS, f"{address} has a certificate that is not trusted: {error.verify_message.lower()}"
         )
     if isinstance(error, ssl.SSLError):
-        what = (error.reason or "handshake failed").replace("_", " ").lower()
+        what = (getattr(error, "reason", None) or "handshake failed").replace("_", " ").lower()
         return CheckFailed(Reason.TLS, f"{address} does not complete the TLS handshake: {what}")
     if isinstance(error, socket.gaierror):
         what = "does not exist" if error.errno == socket.EAI_NONAME else "could not be looked up: no answer"

@@ -80,6 +80,10 @@ class HeaderKind:
         credentials = _CREDENTIALS.fullmatch(scalar.text)
         return (*scalar.interpolated(), *(credentials.groups() if credentials else ()))
 
+    def show(self, value: Secret) -> str:
+        """Return stars."""
+        return str(value)
+
     def describe(self) -> Schema:
         """Return the JSON Schema of the text."""
         return {"type": "string", "writeOnly": True}

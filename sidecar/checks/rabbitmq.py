@@ -99,7 +99,6 @@ class RabbitmqCheck:
         async with AsyncExitStack() as doubt:
             doubt.push_async_callback(self._hang_up_unless_blocked)
             link = await self._linked()
-            link.check_unblocked()
             await link.attend(self._ask(link))
             doubt.pop_all()
 
@@ -168,7 +167,7 @@ class RabbitmqCheck:
         message_id = secrets.token_hex(16)
         await self._publish(channel, self._mailbox.queue, message_id)
         message = await self._mailbox.next()
-        if (message.header.properties.message_id, message.body) != (message_id, message_id.encode()):
+        if message.header.properties.message_id != message_id:
             raise CheckFailed(Reason.PROTOCOL, f"{self._config.target} delivered another message than ours")
         await self._mailbox.channel.basic_ack(message.delivery_tag or 0)
 
@@ -180,9 +179,7 @@ class RabbitmqCheck:
         """
         properties = aiormq.spec.Basic.Properties(message_id=message_id, delivery_mode=PERSISTENT)
         try:
-            await channel.basic_publish(
-                message_id.encode(), routing_key=queue, mandatory=True, properties=properties
-            )
+            await channel.basic_publish(b"", routing_key=queue, mandatory=True, properties=properties)
         except aiormq.DeliveryError as error:
             what = "route" if isinstance(error, aiormq.PublishError) else "confirm"
             raise CheckFailed(

@@ -41,7 +41,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any, Final
 from urllib.parse import parse_qs
 
-from sidecar.checks._connect import close_now, connection_failure
+from sidecar.checks._connect import connection_failure
 from sidecar.checks._dial import TLS_SCHEMES, Dialer
 from sidecar.config.check import CheckType, UrlCheckConfig, option
 from sidecar.config.fields import Url, UrlKind
@@ -129,7 +129,6 @@ class RedisCheck:
         self._config = config
         self._dialer = Dialer(config.url, config.tls)
         self._connection: Connection | None = None
-        self._writer: asyncio.StreamWriter | None = None
 
     async def run(self) -> None:
         """Ask Redis to prove itself; keep the connection if it did.
@@ -155,9 +154,6 @@ class RedisCheck:
     async def aclose(self) -> None:
         """Hang up at once: a goodbye would wait for a peer that may hang."""
         connection, self._connection = self._connection, None
-        writer, self._writer = self._writer, None
-        if writer is not None:
-            close_now(writer)
         if connection is not None:
             await connection.disconnect(nowait=True)
 
@@ -167,10 +163,9 @@ class RedisCheck:
             await self.aclose()
         if self._connection is None:
             connection = self._new_connection()
-            reader, self._writer = await self._dialer.dial()
-            self.connections_opened += 1
             # The driver offers no other way to speak over a connection that it has not dialled.
-            connection._reader, connection._writer = reader, self._writer  # noqa: SLF001
+            connection._reader, connection._writer = await self._dialer.dial()  # noqa: SLF001
+            self.connections_opened += 1
             self._connection = connection
             await connection.on_connect()
         return self._connection

@@ -59,6 +59,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Annotated, Any, Final
 
+from sidecar.checks._aiohttp import aiohttp
 from sidecar.checks._aws import (
     Transport,
     aiobotocore,
@@ -75,7 +76,7 @@ from sidecar.config.fields import Label, PatternKind, SecretText, Span, Url, Url
 from sidecar.config.problems import Mistake
 from sidecar.core.check import CheckFailed, Reason
 from sidecar.support.text import Redactor
-from sidecar.support.thread import in_thread
+from sidecar.support.thread import OneThread
 
 BODY: Final = b"sidecar probe\n"
 """Not empty: an empty one with an announced length confuses old stores."""
@@ -127,7 +128,7 @@ class Checksum(StrEnum):
 Bucket = Annotated[
     str,
     PatternKind(
-        r"[A-Za-z0-9._-]{3,255}|arn:aws[a-z-]*:s3[a-z-]*:\S+",
+        r"[A-Za-z0-9._-]{3,255}|arn:aws[a-z-]*:s3[a-z-]*:[a-z0-9-]*:[0-9]{12}:\S+",
         "the name of a bucket or the ARN of an access point",
     ),
 ]
@@ -207,6 +208,7 @@ class S3Check:
         self._config = config
         self._transport = Transport()
         self._held = AsyncExitStack()
+        self._in_thread = OneThread(f"session:{config.name}")
         self._session: Any = None
         self._client: Any = None
 
@@ -238,7 +240,7 @@ class S3Check:
         """Return a client, and what of its credentials, which are fresh, must not be shown."""
         session, client = self._session, self._client
         if session is None:
-            session = self._session = await in_thread(self._new_session, name="s3-session")
+            session = self._session = await self._in_thread(self._new_session)
             bound_nested_clients(session, patience=STS_PATIENCE * self._config.timeout)
         credentials = await fresh_credentials(session)
         if client is None:
@@ -337,4 +339,4 @@ def _stay_in_region(context: dict[str, Any], **_: object) -> None:
     context.get("s3_redirect", {})["redirected"] = True
 
 
-check_type = CheckType(config=S3Config, build=S3Check, drivers=(aiobotocore,))
+check_type = CheckType(config=S3Config, build=S3Check, drivers=(aiohttp, aiobotocore))

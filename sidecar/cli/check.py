@@ -38,7 +38,11 @@ UNTIL_DEADLINE = "startup deadline"
     help="Run those that fail again until all pass, at most so long; alone it means the startup deadline.",
 )
 @click.option("--only", multiple=True, metavar="NAME", help="Run this check only; may be given again.")
-@click.option("--gate", type=click.Choice([gate.value for gate in Gate]), help="Run only the checks that gate this probe.")
+@click.option(
+    "--gate",
+    type=click.Choice([gate.value for gate in Gate]),
+    help="Run only the checks that gate this probe.",
+)
 @click.option(
     "--output", type=click.Choice(["table", "json"]), default="table", help="How to show the results."
 )

@@ -23,7 +23,7 @@ def own_keys(section: type[CheckConfig]) -> list[str]:
 
 def document_keys(section: type[Any], *, only: Collection[str] | None = None) -> str:
     """Return a table of a section's keys: name, default, what it means; sections inside as dotted names."""
-    rows = ["| key | default | |", "|---|---|---|"]
+    rows = ["| key | default | means |", "|---|---|---|"]
     rows += [
         row for name, key in keys_of(section).items() if only is None or name in only for row in _rows(key)
     ]
@@ -32,6 +32,7 @@ def document_keys(section: type[Any], *, only: Collection[str] | None = None) ->
 
 def _rows(key: Key, prefix: str = "") -> Iterator[str]:
     default = "required" if key.is_required else f"`{key.show_default()}`" if key.show_default() else ""
-    yield f"| `{prefix}{key.name}` | {default} | {key.doc} |"
+    cells = (f"`{prefix}{key.name}`", default, key.doc)
+    yield "| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |"
     for inner in key.inner():
         yield from _rows(inner, f"{prefix}{key.name}.")

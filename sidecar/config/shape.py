@@ -40,8 +40,12 @@ class Key:
         return self.default is MISSING
 
     def show_default(self) -> str:
-        """Return the default as the configuration would write it; empty where there is none to speak of."""
-        return "" if self.default in (MISSING, None, "", ()) else show(self.hint, self.default)
+        """Return the default as the configuration would write it; empty where there is none to speak of.
+
+        A section has none: the keys inside have.
+        """
+        has_none = self.default in (MISSING, None, "", ()) or self.inner()
+        return "" if has_none else show(self.hint, self.default)
 
     def inner(self) -> list["Key"]:
         """Return the keys of the section that the key holds; none if it holds a value."""
@@ -64,17 +68,13 @@ def _keys_of(section: Section) -> Mapping[str, Key]:
 
 
 def show(hint: Hint, value: Any) -> str:
-    """Return a value as the configuration would write it."""
+    """Return a value, a list or words as the configuration would write them."""
     hint, kind = unwrap(hint)
-    if is_section(hint, kind):
-        return "{}"
     origin: Any = get_origin(hint)
     if origin is frozenset:
         return ", ".join(sorted(value)) or "none"
     if origin is tuple:
         return f"[{', '.join(show(get_args(hint)[0], each) for each in value)}]"
-    if origin is dict:
-        return "{}"
     return (kind or kind_of(hint)).show(value)
 
 

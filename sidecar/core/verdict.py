@@ -157,13 +157,9 @@ def _is_missed(standing: Standing, now: float) -> bool:
 
 def _is_dead(standing: Standing, latch: Latch, now: float) -> bool:
     """Unknown and stale are alive: an app is never killed for our lack of knowledge."""
-    if (
-        not _gates(standing, Gate.LIVENESS)
-        or standing.state.status is not Status.DOWN
-        or standing.is_stale(now)
-    ):
-        return False
-    return standing.state.has_been_up or now >= latch.liveness_deadline
+    is_down = standing.state.status is Status.DOWN and not standing.is_stale(now)
+    had_its_chance = standing.state.has_been_up or now >= latch.liveness_deadline
+    return _gates(standing, Gate.LIVENESS) and is_down and had_its_chance
 
 
 def _gates(standing: Standing, gate: Gate) -> bool:

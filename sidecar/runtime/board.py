@@ -160,7 +160,6 @@ class Board:
     def _pass_startup(self, at: float) -> None:
         if not self.latch.startup_passed and has_started(self.standings()):
             self.latch = replace(self.latch, startup_passed=True)
-            self.version += 1
             self.enter(after_startup(self.phase))
             self._tell(StartupPassed(after=at - self._started_at))
 

@@ -12,6 +12,7 @@ from typing import Final
 from sidecar.core.check import Check, CheckFailed, HoldsConnection, Reason
 from sidecar.core.result import Outcome, Result
 from sidecar.runtime.clock import Clock
+from sidecar.runtime.pacer import Pacer
 from sidecar.support.driver import MissingDriverError
 from sidecar.support.text import one_line, show_age, show_duration
 
@@ -35,8 +36,9 @@ class _Ending:
 class Runner:
     """Runs one check, one run at a time, each within `timeout` seconds.
 
-    `target` is what the check asks, in words for a message; `redact` blots secrets out of every message.
-    Whoever made the runner closes it.
+    `target` is what the check asks, in words for a message; `redact` blots secrets out of every message;
+    `pacer` keeps the runs of many checks from beginning, and from being cancelled, all at once. Whoever made
+    the runner closes it.
     """
 
     def __init__(
@@ -47,6 +49,7 @@ class Runner:
         target: str,
         timeout: float,
         redact: Callable[[str], str] = str,
+        pacer: Pacer | None = None,
         clock: Clock | None = None,
     ) -> None:
         self.check = check
@@ -54,6 +57,7 @@ class Runner:
         self._name = name
         self._target = target
         self._redact = redact
+        self._pacer = pacer or Pacer()
         self._clock = clock or Clock()
         self._left_behind: dict[asyncio.Task[_Ending], float] = {}
         """Since which monotonic second."""
@@ -62,9 +66,11 @@ class Runner:
     async def run(self) -> Result:
         """Run the check once and return how it ended, within `timeout` + 0.1 seconds, whatever it does.
 
-        Where a run was left behind it gets one more `timeout` to end before. Raises nothing but the caller's
-        own cancellation, which also cancels the run.
+        Where a run was left behind it gets one more `timeout` to end before; where many checks run at once,
+        each also waits for its turn. Raises nothing but the caller's own cancellation, which also cancels
+        the run.
         """
+        await self._pacer.turn()
         started = self._clock.monotonic()
         opened = self._connections_opened()
         ending = await self._await_left_behind() or await self._run_to_deadline()
@@ -112,6 +118,8 @@ class Runner:
         task = asyncio.create_task(self._contained(ask), name=name)
         try:
             await asyncio.wait({task}, timeout=limit)
+            if not task.done():
+                await self._pacer.turn()
             return self._ending_of(task) if task.done() else None
         finally:
             await self._end(task)

@@ -1,8 +1,8 @@
-"""When checks run: one supervised loop per check, paced at the start, never two runs of one check at once."""
+"""When checks run: one supervised loop per check, their runs paced, never two runs of one check at once."""
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Final, Never
 
@@ -11,12 +11,11 @@ from sidecar.core.state import next_delay
 from sidecar.runtime.board import Board
 from sidecar.runtime.clock import Clock
 from sidecar.runtime.imports import Imports
+from sidecar.runtime.pacer import Pacer
 from sidecar.runtime.pulse import Pulse
 from sidecar.runtime.runner import CANCEL_GRACE, Runner
 from sidecar.support.driver import Driver
 
-PACE: Final = 0.0004
-"""Seconds between the first runs of two checks: no herd, and no semaphore that hanging checks would fill."""
 JITTER: Final = 0.1
 """Share by which every delay varies, so that a thousand pods do not step in time."""
 LOSS_SPREAD: Final = 0.5
@@ -36,6 +35,7 @@ class Surroundings:
 
     board: Board
     pulse: Pulse
+    pacer: Pacer = field(default_factory=Pacer)
     clock: Clock = Clock()
     dice: Random = Random()  # noqa: S311 - spreads load, hides nothing
 
@@ -103,9 +103,9 @@ class Scheduler:
         self._imports = Imports()
 
     def start(self, configs: Sequence[CheckConfig]) -> None:
-        """Start a loop for each check, their first runs paced."""
-        for index, config in enumerate(configs):
-            self._start_loop(config, config.initial_delay + index * PACE)
+        """Start a loop for each check."""
+        for config in configs:
+            self._start_loop(config)
 
     async def aclose(self) -> None:
         """Stop every loop and close every check, side by side, within 1.3 seconds."""
@@ -117,7 +117,7 @@ class Scheduler:
         await self._imports.aclose()
         self._loops.clear()
 
-    def _start_loop(self, config: CheckConfig, first_delay: float) -> None:
+    def _start_loop(self, config: CheckConfig) -> None:
         check_type = self._find(config)
         runner = Runner(
             check_type.build(config),
@@ -125,11 +125,12 @@ class Scheduler:
             target=config.target,
             timeout=config.timeout,
             redact=self._redact,
+            pacer=self._shared.pacer,
             clock=self._shared.clock,
         )
         loop = CheckLoop(config, runner, self._shared)
         task = self._group.create_task(
-            self._run_loop(loop, check_type.drivers, first_delay), name=f"check:{config.name}"
+            self._run_loop(loop, check_type.drivers, config.initial_delay), name=f"check:{config.name}"
         )
         self._loops[config.name] = (task, runner)
 

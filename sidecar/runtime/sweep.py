@@ -10,8 +10,9 @@ from sidecar.config.check import CheckConfig, CheckType
 from sidecar.core.result import Result
 from sidecar.core.state import State, next_delay, settle
 from sidecar.runtime.imports import Imports
+from sidecar.runtime.pacer import Pacer
 from sidecar.runtime.runner import Runner
-from sidecar.runtime.scheduler import PACE, vary
+from sidecar.runtime.scheduler import vary
 
 Report = Callable[[CheckConfig, Result], None]
 
@@ -36,16 +37,16 @@ async def sweep(
         results[config.name] = result
         report(config, result)
 
-    async def run(config: CheckConfig, imports: Imports, first_delay: float) -> None:
+    async def run(config: CheckConfig, imports: Imports, pacer: Pacer) -> None:
         check_type = find(config)
         await imports.load(check_type.drivers)
-        await asyncio.sleep(first_delay)
         runner = Runner(
             check_type.build(config),
             name=config.name,
             target=config.target,
             timeout=config.timeout,
             redact=redact,
+            pacer=pacer,
         )
         try:
             await _run_until_success(config, runner, take, is_patient=wait is not None)
@@ -53,10 +54,11 @@ async def sweep(
             await runner.aclose()
 
     async with aclosing(Imports()) as imports:
+        pacer = Pacer()
         with suppress(TimeoutError):
             async with asyncio.timeout(wait), asyncio.TaskGroup() as group:
-                for index, config in enumerate(configs):
-                    group.create_task(run(config, imports, index * PACE), name=f"check:{config.name}")
+                for config in configs:
+                    group.create_task(run(config, imports, pacer), name=f"check:{config.name}")
     return {config.name: results[config.name] for config in configs if config.name in results}
 
 

@@ -1,4 +1,4 @@
-"""Which HTTP proxy the environment prescribes: `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY`."""
+"""Which HTTP proxy the environment prescribes: `HTTP_PROXY`, `HTTPS_PROXY`, `NO_PROXY`."""
 
 import ipaddress
 from urllib.request import getproxies_environment
@@ -13,7 +13,7 @@ def proxy_for(scheme: str, host: str, port: int | None) -> str | None:
     `10.0.0.0/8`, each with a port if need be, or a star, with commas between.
     """
     proxies = getproxies_environment()
-    proxy = proxies.get(scheme) or proxies.get("all")
+    proxy = proxies.get(scheme)
     if not proxy or is_loopback(host) or _is_exempt(host.lower(), port, proxies.get("no", "")):
         return None
     return proxy if "://" in proxy else f"http://{proxy}"

@@ -25,8 +25,9 @@ _SHORTEST_WAIT: Final = 0.001
 class Resolver:
     """One c-ares channel and its cache, in which an answer stays for as long as its TTL says.
 
-    Reads `/etc/hosts`, and `resolv.conf` with its search domains. `options` go to `pycares.Channel`, such as
-    `servers`; not `resolvconf_path` or `lookups`, whose memory it frees too early. Whoever made it closes it.
+    Reads `/etc/hosts`, and once `resolv.conf` with its search domains. Options such as `servers` go to
+    `pycares.Channel`; never `resolvconf_path` or `lookups`, whose memory it frees too early. Its maker closes
+    it.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, **options: Any) -> None:

@@ -76,4 +76,4 @@ def _in_a_url(character: str) -> str:
     encoded = quote(character, safe="", errors="surrogatepass")
     if encoded == character:
         return re.escape(character)
-    return f"(?:{re.escape(character)}|(?i:{encoded}){'|[+]' if character == ' ' else ''})"
+    return f"(?:(?i:{encoded})|{re.escape(character)}{'|[+]' if character == ' ' else ''})"

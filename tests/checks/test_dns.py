@@ -215,7 +215,7 @@ async def test_two_hundred_hung_look_ups_share_no_thread(dns: FakeDns) -> None:
     names_from(dns)
     await run_once(keys("app.test"))
     before = held()
-    hung = [asyncio.create_task(run_once(keys(f"{n}.hung.test"), deadline="500ms")) for n in range(200)]
+    hung = [asyncio.create_task(run_once(keys(f"{n}.hung.test"), deadline="300ms")) for n in range(200)]
     await asyncio.sleep(0)
     good = await run_once(keys("four.test"))
     threads = held().threads

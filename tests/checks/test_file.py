@@ -16,8 +16,10 @@ from sidecar.config.problems import ConfigError
 from sidecar.core.check import Reason
 from sidecar.core.result import Outcome
 from tests.checks.contract import (
+    SECRET,
     SUCCESS,
     assert_held,
+    assert_no_secret,
     checked,
     ending,
     held,
@@ -187,6 +189,14 @@ def test_what_cannot_be_meant_is_refused(keys: Mapping[str, object], problem: st
 
     (only,) = raised.value.problems
     assert f"{only.path.removeprefix('checks.it.')}: {only.sentence}" == problem
+
+
+def test_a_text_from_outside_is_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TOKEN", SECRET)
+    config = load_one({"type": "file", "path": "/x", "contains": "${TOKEN}"})
+
+    assert config.secrets == {SECRET}
+    assert_no_secret(f"{config!r} {config.checks[0]!r} {config.checks[0].target}")
 
 
 def test_a_heartbeat_causes_no_reload() -> None:

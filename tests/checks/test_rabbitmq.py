@@ -15,6 +15,7 @@ import pamqp.commands as spec
 import pytest
 from pamqp.base import Frame
 from pamqp.frame import marshal
+from pamqp.header import ContentHeader
 
 from sidecar.checks import InstalledTypes
 from sidecar.checks.rabbitmq import RabbitmqCheck, RabbitmqConfig
@@ -35,10 +36,11 @@ from tests.checks.contract import (
     mounted,
     names_from,
     run_once,
+    turn_the_loop,
 )
 from tests.checks.mutation import mutated
-from tests.checks.rabbit_fake import CHANNEL, OPEN_OK, START, TUNE, fake_broker
-from tests.network import Address, FakeDns
+from tests.checks.rabbit_fake import CHANNEL, OPEN_OK, START, TUNE, fake_broker, overhearing
+from tests.network import Address, FakeDns, Proxy
 from tests.network.tls import Certificates
 from tools.servers import Permissions, RabbitServer
 
@@ -84,8 +86,10 @@ async def wait_for_no_connection_of(server: RabbitServer, user: str) -> None:
             pass
 
 
-def private_queues(server: RabbitServer) -> int:
-    return sum(queue["name"].startswith("amq.gen-") for queue in server.api("GET", "/queues"))
+def private_queues(server: RabbitServer) -> list[dict[str, object]]:
+    """Return what the broker knows of each private queue but for its name."""
+    queues = server.api("GET", "/queues?columns=name,exclusive,auto_delete,durable,arguments")
+    return [queue for queue in queues if queue.pop("name").startswith("amq.gen-")]
 
 
 async def test_a_hundred_runs_use_one_connection(
@@ -99,11 +103,51 @@ async def test_a_hundred_runs_use_one_connection(
         assert [ending(result) for result in results] == [SUCCESS] * 100
         assert [result.connections_opened for result in results] == [1] + [0] * 99
         assert await connections_of(breakable_rabbit, "hundred") == ["1"]
-        assert private_queues(breakable_rabbit) == 1
+        bounds = {"x-expires": 60_000, "x-max-length": 10, "x-message-ttl": 10_000}
+        assert private_queues(breakable_rabbit) == [
+            {"exclusive": True, "auto_delete": True, "durable": False, "arguments": bounds}
+        ]
 
     await wait_for_no_connection_of(breakable_rabbit, "hundred")
-    assert private_queues(breakable_rabbit) == 0
+    assert private_queues(breakable_rabbit) == []
     assert caplog.messages == []
+
+
+async def test_sends_as_careful_a_message_as_it_promises(breakable_rabbit: RabbitServer) -> None:
+    broker = Address(breakable_rabbit.host, breakable_rabbit.port)
+    async with (
+        overhearing(broker) as (address, frames),
+        mounted({"type": "rabbitmq", "url": f"amqp://{address}", "round_trip": True}) as runner,
+    ):
+        await runner.run()
+        frames.clear()
+        assert ending(await runner.run()) == SUCCESS
+
+        opened, confirming, publish, header, acknowledged, closed = frames
+
+    assert isinstance(opened, spec.Channel.Open)
+    assert isinstance(confirming, spec.Confirm.Select)
+    assert isinstance(publish, spec.Basic.Publish)
+    assert (publish.exchange, publish.mandatory) == ("", True)
+    assert isinstance(header, ContentHeader)
+    assert (header.properties.delivery_mode, len(header.properties.message_id or "")) == (2, 32)
+    assert isinstance(acknowledged, spec.Basic.Ack)
+    assert isinstance(closed, spec.Channel.Close)
+
+
+async def test_replaces_a_connection_that_ended_between_runs(breakable_rabbit: RabbitServer) -> None:
+    broker = Address(breakable_rabbit.host, breakable_rabbit.port)
+    async with (
+        Proxy(broker) as proxy,
+        mounted(keys(breakable_rabbit, url=f"amqp://{proxy.address}")) as runner,
+    ):
+        await runner.run()
+        proxy.cut()
+        await proxy.address.emptied()
+        await turn_the_loop(20)
+        result = await runner.run()
+
+    assert (ending(result), result.connections_opened) == (SUCCESS, 1)
 
 
 async def test_runs_keep_no_memory(breakable_rabbit: RabbitServer) -> None:
@@ -327,18 +371,22 @@ async def test_a_virtual_host_that_is_deleted_is_not_found(breakable_rabbit: Rab
     assert (before.reason, after.reason) == (None, Reason.NOT_FOUND)
 
 
-async def test_takes_no_message_for_its_own_but_its_own(breakable_rabbit: RabbitServer) -> None:
+async def test_takes_no_message_for_its_own_but_its_own(
+    breakable_rabbit: RabbitServer, caplog: pytest.LogCaptureFixture
+) -> None:
     async with mounted(keys(breakable_rabbit, round_trip=True)) as runner:
         before = await runner.run()
         [ours] = [queue["name"] for queue in breakable_rabbit.api("GET", "/queues") if queue["exclusive"]]
         stray = {"properties": {}, "routing_key": ours, "payload": "stray", "payload_encoding": "string"}
-        await asyncio.to_thread(breakable_rabbit.api, "POST", "/exchanges/%2F/amq.default/publish", stray)
+        for _ in range(2):
+            await asyncio.to_thread(breakable_rabbit.api, "POST", "/exchanges/%2F/amq.default/publish", stray)
         mistaken = await runner.run()
         after = await runner.run()
 
     assert (ending(before), ending(after)) == (SUCCESS, SUCCESS)
     assert mistaken.reason is Reason.PROTOCOL
     assert mistaken.message.endswith("delivered another message than ours")
+    assert caplog.messages == []
 
 
 async def test_a_message_that_is_not_confirmed_is_a_failure(breakable_rabbit: RabbitServer) -> None:
@@ -433,7 +481,7 @@ async def test_a_run_that_is_cancelled_at_any_moment_leaves_nothing(
     gc.collect()
     assert [record.message for record in caplog.records if record.name == "asyncio"] == []
     await wait_for_no_connection_of(breakable_rabbit, "hasty")
-    assert private_queues(breakable_rabbit) == 0
+    assert private_queues(breakable_rabbit) == []
 
 
 def closing(code: int, text: str) -> Frame:

@@ -33,10 +33,11 @@ from tests.checks.contract import (
     mounted,
     names_from,
     run_once,
+    turn_the_loop,
 )
 from tests.checks.mutation import mutated
 from tests.checks.redis_fake import fake_redis
-from tests.network import Address, FakeDns, garbage, silent
+from tests.network import Address, FakeDns, Proxy, garbage, silent
 from tests.network.tls import Certificates, server_context
 from tools.servers import RedisServer, TlsFiles
 
@@ -413,6 +414,33 @@ async def test_does_not_take_a_stray_answer_for_its_own() -> None:
 
     assert [ending(result) for result in results] == [SUCCESS] * 3
     assert [result.connections_opened for result in results] == [1, 1, 1]
+
+
+async def test_replaces_a_connection_that_ended_between_runs(redis_server: RedisServer) -> None:
+    server = Address(redis_server.host, redis_server.port)
+    async with (
+        Proxy(server) as proxy,
+        mounted({"type": "redis", "url": f"redis://{proxy.address}"}) as runner,
+    ):
+        await runner.run()
+        with proxy.fault("half-closing"):
+            await turn_the_loop(20)
+        result = await runner.run()
+
+    assert (ending(result), result.connections_opened) == (SUCCESS, 1)
+
+
+async def test_hangs_up_on_a_server_that_speaks_unasked() -> None:
+    async with (
+        fake_redis({"PING": b"+PONG\r\n-stray\r\n"}) as (address, _),
+        checked({"type": "redis", "url": f"redis://{address}"}) as check,
+    ):
+        assert isinstance(check, RedisCheck)
+        await check.run()
+        await asyncio.wait_for(check.lost(), 1)
+        await check.run()
+
+        assert check.connections_opened == 2
 
 
 async def test_notices_a_loss_within_a_tenth_of_a_second(start_redis: StartRedis) -> None:

@@ -330,6 +330,23 @@ class TestOnTheWire:
             target,
         )
 
+    @pytest.mark.parametrize(
+        ("region", "host"),
+        [
+            ("eu-west-1", "s3.eu-west-1.amazonaws.com"),
+            ("cn-north-1", "s3.cn-north-1.amazonaws.com.cn"),
+            (None, "s3.amazonaws.com"),
+        ],
+    )
+    async def test_without_an_endpoint_goes_to_aws(
+        self, region: str | None, host: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async with answering(response(407)) as proxy:
+            monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+            await run_once(keys("", endpoint_url=None, region=region))
+
+        assert proxy.asked == [f"CONNECT {BUCKET}.{host}:443"]
+
     async def test_asks_once_where_the_connection_is_reset(self) -> None:
         async with resetting(after_bytes=1) as server:
             result = await run_once(keys(server))
@@ -389,7 +406,10 @@ class TestOnTheWire:
             monkeypatch.setenv("HTTPS_PROXY", proxy.url)
             result = await run_once(keys("https://store.test"))
 
-        assert failure(result) == (Reason.UNAVAILABLE, "the proxy before store.test:443 answered 407")
+        assert failure(result) == (
+            Reason.AUTH,
+            "store.test:443 is behind a proxy, which answered 407",
+        )
 
 
 def resolve_to_loopback(monkeypatch: pytest.MonkeyPatch) -> list[str]:
@@ -461,20 +481,20 @@ class TestTheNetwork:
         [
             (
                 b"HTTP/1.1 403 No\r\nContent-Length: 99\r\n\r\n<Error>",
-                Reason.UNAVAILABLE,
-                "closed the connection",
+                Reason.PROTOCOL,
+                "broke off its answer",
             ),
             (
                 b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
                 Reason.PROTOCOL,
-                "does not speak HTTP",
+                "did not answer in HTTP",
             ),
             (
                 response(200, b"x" * 100_000, ETag='"e1"'),
                 Reason.PROTOCOL,
                 "answers with more than 64 KiB",
             ),
-            (b"SSH-2.0-OpenSSH_9.2\r\n", Reason.PROTOCOL, "does not speak HTTP"),
+            (b"SSH-2.0-OpenSSH_9.2\r\n", Reason.PROTOCOL, "did not answer in HTTP"),
         ],
     )
     async def test_answer_that_is_none(self, answer: bytes, reason: Reason, what: str) -> None:
@@ -821,6 +841,15 @@ class TestReadingBack:
 
         assert ending(result) == SUCCESS
 
+    async def test_arn_that_is_none_is_shown_in_the_sdks_words(self) -> None:
+        arn = "arn:aws:s3:eu-west-1:123456789012:nonsense"
+        result = await run_once(keys(Address("192.0.2.1", 1), bucket=arn))
+
+        assert result.reason is Reason.UNEXPECTED
+        assert result.message.startswith(
+            f's3://{arn} at 192.0.2.1:1: Parameter validation failed: Invalid bucket name "{arn}"'
+        )
+
     async def test_session_that_is_none_is_not_s3s(self) -> None:
         async with answering(response(200)) as server:
             result = await run_once(keys(server, bucket="fast--use1-az4--x-s3"))
@@ -1163,18 +1192,25 @@ class TestAgent:
         async with silent() as agent:
             take_agent(monkeypatch, tmp_path, agent)
             endpoint = Address("192.0.2.1", 1)
-            async with mounted(keys_without_credentials(endpoint), deadline="300ms") as runner:
-                first = await runner.run()
-                before = held()
-                for _ in range(4):
-                    await runner.run()
-                await assert_held(before)
+            result = await run_once(keys_without_credentials(endpoint), deadline="300ms")
+            await asyncio.wait_for(agent.emptied(), 2)
 
-        assert failure(first) == (
+        assert failure(result) == (
             Reason.TIMEOUT,
             f"s3://{BUCKET} at {endpoint}: gave no answer within 300ms",
         )
-        assert agent.connections == 5
+        assert agent.connections == 1
+
+    async def test_silent_metadata_of_the_node_is_waited_for_in_vain(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.delenv("AWS_EC2_METADATA_DISABLED")
+        async with silent() as node:
+            monkeypatch.setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", f"http://{node}/")
+            result = await run_once(keys_without_credentials(Address("192.0.2.1", 1)), deadline="10s")
+
+        assert result.reason is Reason.AUTH
+        assert result.message.startswith("no credentials: none are given, nor found")
 
 
 def take_agent(monkeypatch: pytest.MonkeyPatch, folder: Path, agent: HttpFake | Address) -> None:
@@ -1268,7 +1304,7 @@ def test_module_imports_no_driver() -> None:
     script = (
         "import sys; import sidecar.checks.s3; "
         "print([name for name in sys.modules if name.partition('.')[0] in "
-        "('aioboto3', 'aiobotocore', 'boto3', 'botocore')])"
+        "('aioboto3', 'aiobotocore', 'aiohttp', 'boto3', 'botocore')])"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
 

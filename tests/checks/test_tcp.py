@@ -9,12 +9,16 @@ import pytest
 from sidecar.config.problems import ConfigError
 from sidecar.core.check import Reason
 from sidecar.core.result import Outcome
+from sidecar.runtime.runner import CANCEL_GRACE
 from tests.checks.contract import (
     REASONS,
+    SLACK,
     SUCCESS,
     CheckContract,
     Keys,
+    assert_held,
     ending,
+    held,
     load_one,
     mounted,
     names_from,
@@ -104,6 +108,19 @@ async def test_a_name_server_that_does_not_answer_is_dns() -> None:
         result = await run_once({"type": "tcp", "host": "x.test", "port": 9})
 
     assert ending(result) == failed(Reason.DNS, "x.test:9: the name could not be looked up: no answer")
+
+
+async def test_a_name_that_hangs_ends_at_the_deadline_and_leaves_nothing() -> None:
+    async with FakeDns(silent=["hung.test"]) as dns:
+        names_from(dns)
+        async with mounted({"type": "tcp", "host": "hung.test", "port": 9}, deadline="100ms") as runner:
+            results = [await runner.run()]
+            after_one = held()  # with the resolver's socket, on which it goes on asking for a while
+            results += [await runner.run() for _ in range(3)]
+            await assert_held(after_one)
+
+    assert {result.reason for result in results} == {Reason.TIMEOUT}
+    assert max(result.duration for result in results) < 0.1 + CANCEL_GRACE + SLACK
 
 
 class TestCertificate:

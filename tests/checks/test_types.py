@@ -1,20 +1,26 @@
 """The check types that are installed: their documentation, and those of third parties."""
 
-import json
 import os
 import re
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from textwrap import dedent
 
 import pytest
 
-from sidecar.checks import InstalledTypes
+from sidecar.checks import InstalledTypes, tcp
 from sidecar.config.load import Source, load
+from sidecar.config.model import Config
+from sidecar.config.problems import ConfigError
+from sidecar.config.schema import describe_configuration
 from sidecar.config.shape import describe_section
 from sidecar.core.check import Reason
+from sidecar.core.result import Outcome
+from sidecar.runtime.runner import Runner
+from tests.checks.contract import ending
+
+Installed = Callable[..., InstalledTypes]
 
 OWN = ("dns", "exec", "file", "http", "rabbitmq", "redis", "s3", "tcp")
 
@@ -42,7 +48,7 @@ class TestDocumentation:
         assert re.search(r"^Permissions: ", self.text(name), re.MULTILINE)
 
     def test_says_which_reasons_waiting_does_not_cure(self, name: str) -> None:
-        line = r"^Reasons that waiting does not cure: ([a-z_]+(?:, [a-z_]+)*?)(?:\.|, for .*)$"
+        line = r"^Reasons that waiting does not cure: ([a-z_]+(?:, [a-z_]+)*?)(?:\.(?: .*)?|, for .*)$"
         (listed,) = re.findall(line, self.text(name), re.MULTILINE)
         reasons = set(listed.split(", "))
 
@@ -81,154 +87,148 @@ def test_no_driver_is_imported_for_a_type_that_is_only_described() -> None:
 
 NO_DRIVER = "the driver {} is not installed; install the extra: pip install 'sidecar[{}]'"
 
+ORACLE = '''\
+"""Asks an oracle.
 
-class TestPlugins:
-    """Each in a process of its own, with a distribution installed in a folder of its own."""
+Down means that it says no.
 
-    GOOD = '''
-        """Asks an oracle.
+```yaml
+- name: oracle
+  type: oracle
+  question: will it rain?
+```
+"""
 
-        Down means that it says no.
+from dataclasses import dataclass
 
-        ```yaml
-        - name: oracle
-          type: oracle
-          question: will it rain?
-        ```
-        """
+from sidecar.config.check import CheckConfig, CheckType, option
+from sidecar.config.fields import Label
+from sidecar.core.check import CheckFailed, Reason
 
-        from dataclasses import dataclass
+@dataclass(frozen=True, kw_only=True, repr=False)
+class OracleConfig(CheckConfig):
+    question: Label = option("What to ask.")
+    strict: bool = option("Whether maybe means no.", default=True)
 
-        from sidecar.config.check import CheckConfig, CheckType, option
-        from sidecar.config.fields import Label
-        from sidecar.core.check import CheckFailed, Reason
+class Oracle:
+    def __init__(self, config):
+        self._config = config
 
-        @dataclass(frozen=True, kw_only=True, repr=False)
-        class OracleConfig(CheckConfig):
-            question: Label = option("What to ask.")
-            strict: bool = option("Whether maybe means no.", default=True)
+    async def run(self):
+        raise CheckFailed(Reason.CONTRACT, f"{self._config.question} no")
 
-        class Oracle:
-            def __init__(self, config):
-                self._config = config
+    async def aclose(self):
+        pass
 
-            async def run(self):
-                raise CheckFailed(Reason.CONTRACT, f"{self._config.question} no")
+oracle_type = CheckType(config=OracleConfig, build=Oracle)
+'''
 
-            async def aclose(self):
-                pass
 
-        oracle_type = CheckType(config=OracleConfig, build=Oracle)
-    '''
+@pytest.fixture
+def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Installed]:
+    """Yield a function that installs a plug-in as an installer would, in a folder of its own."""
 
-    def install(
-        self, folder: Path, source: str, target: str = "acme_oracle:oracle_type"
-    ) -> Mapping[str, str]:
-        """Write what an installer would, and return the environment in which it is found."""
-        (folder / "acme_oracle.py").write_text(dedent(source))
-        info = folder / "acme_oracle-1.2.dist-info"
+    def install(source: str, points: str = "oracle = acme_oracle:oracle_type") -> InstalledTypes:
+        (tmp_path / "acme_oracle.py").write_text(source)
+        info = tmp_path / "acme_oracle-1.2.dist-info"
         info.mkdir()
         (info / "METADATA").write_text("Metadata-Version: 2.1\nName: acme-oracle\nVersion: 1.2\n")
-        (info / "entry_points.txt").write_text(f"[sidecar.checks]\noracle = {target}\n")
-        return {**os.environ, "PYTHONPATH": str(folder)}
+        (info / "entry_points.txt").write_text(f"[sidecar.checks]\n{points}\n")
+        return InstalledTypes()
 
-    def sidecar(
-        self, environ: Mapping[str, str], *arguments: str, text: str = ""
-    ) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "sidecar", *arguments],
-            env=environ,
-            input=text,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=30,
-        )
+    monkeypatch.syspath_prepend(tmp_path)
+    yield install
+    sys.modules.pop("acme_oracle", None)
 
-    def test_a_plugin_adds_a_type_without_touching_the_tree(self, tmp_path: Path) -> None:
-        environ = self.install(tmp_path, self.GOOD)
-        text = "- {name: weather, type: oracle, question: will it rain?}"
-        ended = self.sidecar(environ, "check", "--config", "-", "--output", "json", text=text)
 
-        assert (ended.returncode, ended.stderr) == (1, "")
-        assert "will it rain? no" in ended.stdout
+def read(types: InstalledTypes, text: str) -> Config:
+    return load(Source("test.yaml", text.encode()), types, {})
 
-    def test_its_options_are_in_the_schema(self, tmp_path: Path) -> None:
-        ended = self.sidecar(self.install(tmp_path, self.GOOD), "schema")
-        oracle = json.loads(ended.stdout)["$defs"]["oracle"]
 
-        assert oracle["properties"]["question"]["description"] == "What to ask."
-        assert {"interval", "question", "strict"} <= set(oracle["properties"])
-        assert "question" in oracle["required"]
-
-    def test_it_is_listed_and_documented(self, tmp_path: Path) -> None:
-        environ = self.install(tmp_path, self.GOOD)
-
-        assert re.search(r"^oracle +Asks an oracle\.$", self.sidecar(environ, "types").stdout, re.MULTILINE)
-        assert "Whether maybe means no." in self.sidecar(environ, "types", "oracle").stdout
-
-    def test_a_mistake_in_its_keys_is_located(self, tmp_path: Path) -> None:
-        environ = self.install(tmp_path, self.GOOD)
-        text = "- {name: weather, type: oracle, question: a, strict: maybe}"
-        ended = self.sidecar(environ, "validate", "-", text=text)
-
-        assert ended.returncode == 2
-        assert ended.stderr.startswith("<stdin>:1:")
-        assert "checks.weather.strict: 'maybe' is neither true nor false" in ended.stderr
-
-    @pytest.mark.parametrize(
-        ("source", "target", "problem"),
-        [
-            (
-                "import no_such_module",
-                "acme_oracle:oracle_type",
-                "ModuleNotFoundError: No module named 'no_such_module'",
-            ),
-            ("1 / 0", "acme_oracle:oracle_type", "ZeroDivisionError: division by zero"),
-            (
-                "x = 1",
-                "acme_oracle:oracle_type",
-                "AttributeError: module 'acme_oracle' has no attribute 'oracle_type'",
-            ),
-            ("oracle_type = 7", "acme_oracle:oracle_type", "TypeError: it is a int, not a CheckType"),
-            (
-                "import sidecar.config.check as c\noracle_type = c.CheckType(config=dict, build=dict)",
-                "acme_oracle:oracle_type",
-                "TypeError: its config is not a class derived from CheckConfig",
-            ),
-            (
-                "from sidecar.support.driver import Driver\nDriver('no_such', extra='x').anything",
-                "acme_oracle:oracle_type",
-                f"MissingDriverError: {NO_DRIVER.format('no_such', 'x')}",
-            ),
-        ],
+def test_a_plugin_is_run_by_the_installed_command(installed: Installed, tmp_path: Path) -> None:
+    installed(ORACLE)
+    ended = subprocess.run(
+        [sys.executable, "-m", "sidecar", "check", "--config", "-", "--output", "json"],
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        input="- {name: weather, type: oracle, question: will it rain?}",
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
     )
-    def test_a_broken_plugin_is_named_with_its_package(
-        self, tmp_path: Path, source: str, target: str, problem: str
-    ) -> None:
-        environ = self.install(tmp_path, source, target)
-        ended = self.sidecar(environ, "validate", "-", text="- {name: weather, type: oracle}")
 
-        assert ended.returncode == 2
-        assert ended.stderr.splitlines()[0] == (
-            f"acme-oracle: check type oracle: {target} cannot be loaded: {problem}"
-        )
+    assert (ended.returncode, ended.stderr) == (1, "")
+    assert "will it rain? no" in ended.stdout
 
-    def test_a_broken_plugin_troubles_nobody_who_does_not_use_it(self, tmp_path: Path) -> None:
-        environ = self.install(tmp_path, "1 / 0")
-        ended = self.sidecar(
-            environ, "validate", "-", text="- {name: app, type: tcp, host: localhost, port: 1}"
-        )
 
-        assert ended.returncode == 0
+async def test_a_plugin_adds_a_type_without_touching_the_tree(installed: Installed) -> None:
+    types = installed(ORACLE)
+    (config,) = read(types, "- {name: weather, type: oracle, question: will it rain?}").checks
+    found = types.find("oracle")
+    assert found is not None
+    runner = Runner(found.build(config), name=config.name, target=config.target, timeout=config.timeout)
 
-    def test_a_type_of_ours_goes_before_a_plugin(self, tmp_path: Path) -> None:
-        environ = self.install(tmp_path, "1 / 0")
-        points = tmp_path / "acme_oracle-1.2.dist-info" / "entry_points.txt"
-        points.write_text("[sidecar.checks]\ntcp = acme_oracle:oracle_type\n")
-        ended = self.sidecar(environ, "types", "tcp")
+    assert ending(await runner.run()) == (Outcome.FAILURE, Reason.CONTRACT, "will it rain? no")
 
-        assert ended.stdout.startswith(("Opens a TCP connection", "# tcp", "tcp"))
+
+def test_the_options_of_a_plugin_are_in_the_schema(installed: Installed) -> None:
+    oracle = describe_configuration(installed(ORACLE))["$defs"]["oracle"]
+
+    assert oracle["properties"]["question"]["description"] == "What to ask."
+    assert {"interval", "question", "strict"} <= set(oracle["properties"])
+    assert "question" in oracle["required"]
+
+
+def test_a_plugin_is_listed_and_documented(installed: Installed) -> None:
+    types = installed(ORACLE)
+    found = types.find("oracle")
+    assert found is not None
+
+    assert types.names() == sorted([*OWN, "oracle"])
+    assert found.documentation.startswith("Asks an oracle.\n\nDown means")
+
+
+def test_a_mistake_in_the_keys_of_a_plugin_is_located(installed: Installed) -> None:
+    with pytest.raises(ConfigError) as raised:
+        read(installed(ORACLE), "- {name: weather, type: oracle, question: a, strict: maybe}")
+
+    assert str(raised.value) == ("test.yaml:1:54: checks.weather.strict: 'maybe' is neither true nor false")
+
+
+@pytest.mark.parametrize(
+    ("source", "problem"),
+    [
+        ("import no_such_module", "ModuleNotFoundError: No module named 'no_such_module'"),
+        ("1 / 0", "ZeroDivisionError: division by zero"),
+        ("x = 1", "AttributeError: module 'acme_oracle' has no attribute 'oracle_type'"),
+        ("oracle_type = 7", "TypeError: it is a int, not a CheckType"),
+        (
+            "import sidecar.config.check as c\noracle_type = c.CheckType(config=dict, build=dict)",
+            "TypeError: its config is not a class derived from CheckConfig",
+        ),
+        (
+            "from sidecar.support.driver import Driver\nDriver('no_such', extra='x').anything",
+            f"MissingDriverError: {NO_DRIVER.format('no_such', 'x')}",
+        ),
+    ],
+)
+def test_a_broken_plugin_is_named_with_its_package(installed: Installed, source: str, problem: str) -> None:
+    with pytest.raises(ConfigError) as raised:
+        read(installed(source), "- {name: weather, type: oracle}")
+
+    assert str(raised.value) == (
+        f"acme-oracle: check type oracle: acme_oracle:oracle_type cannot be loaded: {problem}"
+    )
+
+
+def test_a_broken_plugin_troubles_nobody_who_does_not_use_it(installed: Installed) -> None:
+    config = read(installed("1 / 0"), "- {name: app, type: tcp, host: localhost, port: 1}")
+
+    assert [check.type for check in config.checks] == ["tcp"]
+
+
+def test_a_type_of_ours_goes_before_a_plugin(installed: Installed) -> None:
+    assert installed("1 / 0", "tcp = acme_oracle:oracle_type").find("tcp") is tcp.check_type
 
 
 @pytest.mark.parametrize("name", ["rabbitmq", "redis", "s3"])

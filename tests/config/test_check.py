@@ -28,7 +28,7 @@ def test_a_check_that_asks_nobody_is_not_remote() -> None:
 @pytest.mark.parametrize(
     ("host", "is_remote"), [("localhost", False), ("127.0.0.1", False), ("::1", False), ("a.example", True)]
 )
-def test_a_check_is_remote_when_it_asks_beyond_its_pod(host: str, is_remote: bool) -> None:  # noqa: FBT001
+def test_a_check_is_remote_when_it_asks_beyond_its_pod(host: str, is_remote: bool) -> None:
     assert PingConfig(name="a", type="ping", host=host).is_remote is is_remote
     assert store(url=store_url(host=host)).is_remote is is_remote
 
@@ -95,7 +95,7 @@ def test_two_listeners_cannot_share_a_port() -> None:
 
 
 def test_the_documentation_of_a_type_is_its_modules() -> None:
-    [ping] = [TYPES.find(name) for name in ["ping"]]
+    ping = TYPES.find("ping")
 
     assert ping is not None
     assert ping.documentation.startswith("Check types of the tests' own")

@@ -48,8 +48,8 @@ KINDS = st.sampled_from(
 )
 SYNTAX = st.sampled_from(
     [
-        "store://", "unix://", "://", ":", "@", "/", "?", "#", "%", "%41", "[", "]", "::1", "1", "10s", "a", " ",
-        "${", "}", "$${", "${A}", "${A:-b}", "-", ".", "\n", "\x1b", "(", "*", "{9999999999999999999}", "true",
+        "store://", "unix://", "://", ":", "@", "/", "?", "#", "%", "%41", "[", "]", "::1", "1", "10s", "a",
+        "${", "}", "$${", "${A}", "${A:-b}", "-", ".", " ", "\n", "\x1b", "(", "*", "{9999999999}", "true",
     ]
 )  # fmt: skip
 LIKELY = st.lists(SYNTAX, max_size=12).map("".join)
@@ -57,16 +57,19 @@ VALUES = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"
 YAML = st.sampled_from(
     [
         "checks:", "- ", "\n", "\n  ", "\n- ", "name: ", "type: ", "ping", "store", "url: ", "store://u:p@h/x",
-        "gates: ", "interval: ", "defaults:", "tls:", "{", "}", "[", "]", ", ", ": ", "&a ", "*a", "<<: ", "!x ",
+        "gates: ", "interval: ", "defaults:", "tls:", "{", "}", "[", "]", ", ", ": ", "&a ", "*a", "<<: ",
         "'", '"', "\\", "#", "|\n", ">\n", "? ", "---\n", "\t", "~", "10s", "${A}", "${", "${file:/dev/zero}",
-        "\ufeff", "\u2028", "\x85", "\0", "\x1b",
+        "!x ", "\ufeff", "\u2028", "\x85", "\0", "\x1b",
     ]
 )  # fmt: skip
+patient = settings(deadline=None)
+"""The machine may be busy."""
 DOCUMENTS = st.one_of(
     st.binary(), st.text().map(str.encode), st.lists(YAML, max_size=60).map("".join).map(str.encode)
 )
 
 
+@patient
 @given(KINDS, st.lists(st.builds(Part, st.one_of(st.text(), LIKELY), st.booleans()), max_size=4))
 @example(URLS, [Part("store://"), Part("\ud800", is_interpolated=False), Part("@h")])
 def test_every_kind_reads_any_text_or_refuses_it_with_a_mistake(
@@ -79,6 +82,7 @@ def test_every_kind_reads_any_text_or_refuses_it_with_a_mistake(
     assert all(isinstance(secret, str) for secret in kind.secrets(scalar))
 
 
+@patient
 @given(st.one_of(st.text(), LIKELY), VALUES)
 def test_any_text_is_interpolated_or_refused_with_a_mistake(raw: str, value: str) -> None:
     with contextlib.suppress(Mistake):
@@ -86,6 +90,7 @@ def test_any_text_is_interpolated_or_refused_with_a_mistake(raw: str, value: str
         assert all(text in found.text for text in found.interpolated())
 
 
+@patient
 @given(st.one_of(st.text(), LIKELY))
 def test_whatever_is_quoted_is_short_and_stays_on_its_line(text: str) -> None:
     shown = quoted(text)
@@ -94,6 +99,7 @@ def test_whatever_is_quoted_is_short_and_stays_on_its_line(text: str) -> None:
     assert len(shown) <= 2 + 60 * len(r"\U0010ffff")
 
 
+@patient
 @given(VALUES)
 def test_a_value_from_outside_never_changes_the_structure(value: str) -> None:
     config = read("- {name: a, type: ping, words: ['${A}', 'x${A}y'], extras: {k: '${A}'}}", A=value)
@@ -103,6 +109,7 @@ def test_a_value_from_outside_never_changes_the_structure(value: str) -> None:
     assert (check.words, check.extras) == ((value, f"x{value}y"), {"k": value})
 
 
+@patient
 @given(VALUES, VALUES)
 def test_userinfo_from_outside_survives_whatever_characters_it_has(user: str, password: str) -> None:
     config = read("- {name: a, type: store, url: 'store://${U}:${P}@h:1/x'}", U=user, P=password)
@@ -114,6 +121,7 @@ def test_userinfo_from_outside_survives_whatever_characters_it_has(user: str, pa
     assert (check.url.host, check.url.port, check.url.path) == ("h", 1, "/x")
 
 
+@patient
 @given(VALUES, VALUES)
 def test_a_password_may_be_put_together_from_pieces(one: str, other: str) -> None:
     url = URLS.parse(interpolate("store://:${A}-${B}@h", Outside({"A": one, "B": other})))
@@ -127,6 +135,7 @@ LONG = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])
 )
 
 
+@patient
 @given(LONG, LONG, LONG, LONG)
 def test_every_secret_of_a_configuration_is_blotted_out(
     bearer: str, user: str, password: str, key: str
@@ -144,7 +153,7 @@ def test_every_secret_of_a_configuration_is_blotted_out(
     assert [redact(secret) for secret in (bearer, user, password, key, "literal")] == ["***"] * 5
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(DOCUMENTS)
 @example(b"- &a {<<: *a}")
 @example(b'- {name: a, type: ping, note: "${file:/\\0}"}')
@@ -161,6 +170,7 @@ def test_any_bytes_are_a_configuration_or_refused_soon(content: bytes) -> None:
     assert monotonic() - started < 5
 
 
+@patient
 @given(st.text(st.characters(codec="utf-8"), min_size=1))
 def test_what_yaml_can_quote_is_read_as_it_was(text: str) -> None:
     quoted_text = "".join(f"\\U{ord(each):08x}" for each in text)
@@ -171,6 +181,7 @@ def test_what_yaml_can_quote_is_read_as_it_was(text: str) -> None:
     assert root.value == text
 
 
+@patient
 @given(st.text())
 def test_a_password_that_is_percent_encoded_by_hand_is_decoded(text: str) -> None:
     written = "".join(f"%{byte:02X}" for byte in text.encode("utf-8", "replace"))

@@ -6,10 +6,11 @@ from typing import Annotated
 
 import pytest
 
+from sidecar.config import reader as module
 from sidecar.config.check import TlsConfig
 from sidecar.config.fields import FilePath, Secret, SecretText, Text
 from sidecar.config.problems import Place
-from sidecar.config.reader import FLAWED, PROBLEM_LIMIT, STEP_LIMIT, Reader, TooLargeError
+from sidecar.config.reader import FLAWED, PROBLEM_LIMIT, Reader, TooLargeError
 from sidecar.config.shape import OneOrMany
 from tests.config.world import NO_DURATION, Mode, node, problems, read, reader
 
@@ -135,9 +136,9 @@ def test_mappings_may_be_merged_inside_one_another_up_to_a_limit() -> None:
     assert (unfolds(31), unfolds(32)) == (False, True)
 
 
-def test_a_reader_takes_as_many_steps_as_the_limit() -> None:
-    half = "[" + ",".join(["a"] * (STEP_LIMIT // 2)) + "]"
-    root, world = node(half), reader()
+def test_a_reader_takes_as_many_steps_as_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "STEP_LIMIT", 4)
+    root, world = node("[a, b]"), reader()
 
     world.elements(root)
     world.elements(root)
@@ -146,16 +147,15 @@ def test_a_reader_takes_as_many_steps_as_the_limit() -> None:
         world.items(node("{a: b}"))
 
 
-def test_keys_and_merged_keys_are_steps_too() -> None:
-    keys = ",".join(f"k{i}: v" for i in range(STEP_LIMIT // 4))
-    mapping, merging = node(f"{{{keys}}}"), node(f"{{<<: {{{keys}}}}}")
+def test_keys_and_merged_keys_are_steps_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "STEP_LIMIT", 7)
     world = reader()
 
-    world.items(mapping)
-    world.items(merging)  # a step a key, a step a merged key, and one for `<<`
+    world.items(node("{a: b, c: d}"))
+    world.items(node("{<<: {a: b, c: d}}"))  # a step a key, a step a merged key, and one for `<<`
 
     with pytest.raises(TooLargeError):
-        world.items(mapping)
+        world.items(node("{a: b}"))
 
 
 def test_a_reader_records_as_many_problems_as_the_limit() -> None:

@@ -5,7 +5,6 @@ import logging
 import pytest
 
 from sidecar.core.events import Event, StartupPassed, StatusChanged
-from sidecar.runtime.clock import Clock
 from sidecar.runtime.journal import log_event
 from tests.core.builders import states
 
@@ -84,9 +83,3 @@ def test_a_start_that_passed_is_information_with_the_time_that_it_took(
         "startup passed",
         {"after": "1m 15s"},
     )
-
-
-def test_the_clocks_are_the_machines_by_default() -> None:
-    clock = Clock()
-
-    assert (clock.monotonic() <= clock.monotonic(), clock.wall() > 1_700_000_000) == (True, True)

@@ -9,7 +9,7 @@ PROXY = "http://proxy.test:3128"
 
 @pytest.fixture(autouse=True)
 def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    for scheme in ("http", "https", "all", "no"):
+    for scheme in ("http", "https", "no"):
         monkeypatch.delenv(f"{scheme}_proxy", raising=False)
         monkeypatch.delenv(f"{scheme.upper()}_PROXY", raising=False)
     return monkeypatch
@@ -24,7 +24,6 @@ def test_no_variable_is_no_proxy() -> None:
     [
         ("HTTPS_PROXY", PROXY, PROXY),
         ("https_proxy", PROXY, PROXY),
-        ("ALL_PROXY", PROXY, PROXY),
         ("HTTPS_PROXY", "proxy.test:3128", PROXY),
         ("HTTP_PROXY", PROXY, None),
         ("HTTPS_PROXY", "", None),
@@ -40,7 +39,7 @@ def test_a_scheme_has_its_variable(
 
 @pytest.mark.parametrize("host", ["localhost", "app.localhost", "127.0.0.1", "127.9.9.9", "::1"])
 def test_loopback_never_goes_through_a_proxy(environment: pytest.MonkeyPatch, host: str) -> None:
-    environment.setenv("ALL_PROXY", PROXY)
+    environment.setenv("HTTP_PROXY", PROXY)
 
     assert proxy_for("http", host, 80) is None
 

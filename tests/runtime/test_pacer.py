@@ -1,0 +1,58 @@
+"""Turns: one at a time, in order, and none is lost."""
+
+import asyncio
+
+import pytest
+
+from sidecar.runtime.pacer import PACE, Pacer
+
+
+@pytest.mark.looptime
+async def test_the_first_turn_is_given_at_once() -> None:
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+
+    await Pacer().turn()
+
+    assert loop.time() == began
+
+
+@pytest.mark.looptime
+async def test_many_who_ask_together_get_turns_apart_and_in_order() -> None:
+    loop, pacer = asyncio.get_running_loop(), Pacer()
+    began = loop.time()
+    turns: list[tuple[int, float]] = []
+
+    async def ask(number: int) -> None:
+        await pacer.turn()
+        turns.append((number, round((loop.time() - began) / PACE)))
+
+    await asyncio.gather(*(ask(number) for number in range(5)))
+
+    assert turns == [(0, 0), (1, 1), (2, 2), (3, 3), (4, 4)]
+
+
+@pytest.mark.looptime
+async def test_one_who_gave_up_waiting_holds_up_nobody() -> None:
+    pacer = Pacer()
+    await pacer.turn()
+    impatient = asyncio.create_task(pacer.turn())
+    patient = asyncio.create_task(pacer.turn())
+    await asyncio.sleep(0)
+
+    impatient.cancel()
+    await patient
+
+    assert impatient.cancelled()
+
+
+@pytest.mark.looptime
+async def test_after_a_rest_a_turn_is_given_at_once_again() -> None:
+    loop, pacer = asyncio.get_running_loop(), Pacer()
+    await pacer.turn()
+    await asyncio.sleep(10 * PACE)
+    began = loop.time()
+
+    await pacer.turn()
+
+    assert loop.time() == began
