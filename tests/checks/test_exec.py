@@ -5,13 +5,14 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 from sidecar.config.problems import ConfigError
-from sidecar.core.check import Reason
+from sidecar.core.check import CheckFailed, Reason
 from sidecar.core.result import Outcome
 from sidecar.runtime.runner import CANCEL_GRACE
 from sidecar.support.text import Redactor
@@ -203,6 +204,23 @@ class TestKilling:
 
         assert ending(await run) == failed(Reason.TIMEOUT, "yes: gave no answer within 500ms")
         assert sorted(lags)[len(lags) // 2] < 0.1
+
+    async def test_one_who_closes_its_output_costs_nothing_until_it_ends(self) -> None:
+        used = time.process_time()
+        result = await run_once(shell("exec >&- 2>&-; exec sleep 0.5"))
+
+        assert ending(result) == SUCCESS
+        assert time.process_time() - used < 0.25
+
+    async def test_the_output_is_taken_after_a_run_that_was_cancelled(self) -> None:
+        async with checked(shell("yes | head -c 1000000; echo the end; exit 1")) as check:
+            for turns in range(3):
+                run = asyncio.create_task(check.run())
+                await turn_the_loop(turns)
+                run.cancel()
+                await asyncio.wait({run})
+            with pytest.raises(CheckFailed, match="exited with 1: the end"):
+                await asyncio.wait_for(check.run(), 5)
 
     async def test_a_run_that_is_cancelled_kills(self, tmp_path: Path) -> None:
         child, before = tmp_path / "child", held()

@@ -5,6 +5,7 @@ import contextlib
 import gc
 import gzip
 import os
+import re
 import socket
 import ssl
 import tracemalloc
@@ -19,7 +20,9 @@ from urllib.parse import quote
 import pytest
 
 from sidecar import __version__
+from sidecar.checks._answer import ExpectConfig, StatusKind
 from sidecar.config.problems import ConfigError
+from sidecar.config.shape import describe_section, keys_of
 from sidecar.core.check import Reason
 from sidecar.core.result import Outcome
 from sidecar.runtime.runner import CANCEL_GRACE
@@ -169,6 +172,7 @@ class TestStatus:
             ("200-204", 204, SUCCESS),
             ([200, "400-499"], 401, SUCCESS),
             (302, 302, SUCCESS),
+            ("204-204", 204, SUCCESS),
             (204, 200, failed(Reason.CONTRACT, "SITE answered 200 instead of 204")),
             ([204, "300-302"], 303, failed(Reason.CONTRACT, "SITE answered 303 instead of 204, 300-302")),
             ("200-204", 205, failed(Reason.CONTRACT, "SITE answered 205 instead of 200-204")),
@@ -654,6 +658,20 @@ class TestConfiguration:
         (only,) = raised.value.problems
         path = only.path.removeprefix("checks.it").removeprefix(".")
         assert f"{path}: {only.sentence}".removeprefix(": ") == problem
+
+    def test_the_status_is_described_and_shown_as_it_is_written(self) -> None:
+        properties = describe_section(ExpectConfig)["properties"]
+        (default,) = [key.show_default() for key in keys_of(ExpectConfig).values() if key.name == "status"]
+        one, many = properties["status"]["anyOf"]
+
+        assert default == "[200-299]"
+        assert (StatusKind().show(range(204, 205)), many["items"]) == ("204", one)
+        assert [bool(re.match(one["pattern"], text)) for text in ("200", "200-299", "2xx", "600")] == [
+            True,
+            True,
+            False,
+            False,
+        ]
 
     def test_credentials_in_a_header_are_secret_and_ordinary_words_are_not(self) -> None:
         headers = {"Authorization": "Bearer abcdef", "X-Forwarded-Proto": "https", "X-Key": "${HOME}"}

@@ -48,8 +48,8 @@ def test_validate_passes_a_good_file_with_its_arithmetic_and_advice() -> None:
         ),
         (
             "advice: <stdin>:2:5: checks.db.gates: was left to the default, readiness: an outage of db:5432 "
-            "takes every replica out of the endpoints; write gates: startup to hold back a broken rollout only, "
-            "or gates: readiness if meant\n"
+            "takes every replica out of the endpoints; write gates: startup to hold back a broken rollout "
+            "only, or gates: readiness if meant\n"
         ),
     )
 

@@ -10,7 +10,7 @@ from aiohttp.test_utils import RawTestServer, TestClient
 
 from sidecar.core.check import Reason
 from sidecar.core.phase import Phase
-from sidecar.core.verdict import Gate
+from sidecar.core.verdict import Gate, Probe, Verdict
 from sidecar.metrics import metrics_renderer
 from sidecar.runtime.board import Board
 from sidecar.runtime.pulse import Pulse
@@ -21,6 +21,9 @@ from tests.boards import StoppedClock, board_of, check, failure, record_all, suc
 HEADERS = ("Content-Type", "X-Content-Type-Options", "Cache-Control", "Server")
 
 
+Client = TestClient[aiohttp.web.BaseRequest, None]
+
+
 @dataclass
 class Stage:
     """A board behind a main and an admin listener."""
@@ -28,8 +31,8 @@ class Stage:
     clock: StoppedClock
     board: Board
     pulse: Pulse
-    main: TestClient[aiohttp.web.BaseRequest, None]
-    admin: TestClient[aiohttp.web.BaseRequest, None]
+    main: Client
+    admin: Client
 
     async def get(self, path: str, **headers: str) -> tuple[int, str]:
         async with self.main.get(path, headers=headers) as response:
@@ -54,15 +57,12 @@ async def stage() -> AsyncIterator[Stage]:
     pulse = Pulse(clock.clock)
     probes = Probes(board, pulse, clock.clock)
     render = metrics_renderer(board, pulse, clock.clock)
-    clients = [
-        TestClient(RawTestServer(Site(board, probes, render, is_trusted=trusted).handle))
-        for trusted in (False, True)
-    ]
-    for client in clients:
-        await client.start_server()
-    yield Stage(clock, board, pulse, *clients)
-    for client in clients:
-        await client.close()
+
+    def client(*, is_trusted: bool) -> Client:
+        return TestClient(RawTestServer(Site(board, probes, render, is_trusted=is_trusted).handle))
+
+    async with client(is_trusted=False) as main, client(is_trusted=True) as admin:
+        yield Stage(clock, board, pulse, main, admin)
 
 
 ALL = ("sessions", "builds", "app", "extra")
@@ -263,9 +263,14 @@ async def test_an_answer_is_rendered_once_until_the_board_or_time_changes_it(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     record_all(stage.board, ALL, success(stage.clock))
-    judged: list[float] = []
+    judged: list[Probe] = []
     judge = stage.board.verdict
-    monkeypatch.setattr(stage.board, "verdict", lambda probe, now: (judged.append(now), judge(probe, now))[1])
+
+    def judge_and_count(probe: Probe, now: float) -> Verdict:
+        judged.append(probe)
+        return judge(probe, now)
+
+    monkeypatch.setattr(stage.board, "verdict", judge_and_count)
 
     for _ in range(5):
         await stage.get("/readyz")
