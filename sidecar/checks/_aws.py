@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 from sidecar import __version__
 from sidecar.checks._aiohttp import BODY_LIMIT, aiohttp, new_session, request_failures, resolver
-from sidecar.checks._connect import connection_failures, strerror
+from sidecar.checks._connect import strerror
 from sidecar.core.check import CheckFailed, Reason
 from sidecar.support.driver import Driver
 from sidecar.support.net import show_address
@@ -218,7 +218,7 @@ def _unreachable(error: BaseException | None) -> CheckFailed | None:
 def _network_failure(error: object, address: str) -> CheckFailed:
     try:
         with network_failures(address):
-            raise error if isinstance(error, OSError | aiohttp.ClientError) else aiohttp.ClientError
+            raise error if isinstance(error, TimeoutError | aiohttp.ClientError) else aiohttp.ClientError
     except CheckFailed as failure:
         return failure
 
@@ -230,7 +230,7 @@ def network_failures(address: str) -> Iterator[None]:
     Raises:
         CheckFailed: with reason dns, tls, refused, timeout, unavailable or protocol, or of a proxy's status.
     """
-    with connection_failures(address), request_failures(address):
+    with request_failures(address):
         try:
             yield
         except TimeoutError as error:

@@ -223,9 +223,7 @@ class RegexKind:
         if not scalar.text:
             raise Mistake("is empty, which matches everything; write a regular expression")
         try:
-            with warnings.catch_warnings(
-                action="ignore"
-            ):  # of a syntax that a future Python may read otherwise
+            with warnings.catch_warnings(action="ignore"):  # a future Python may read it otherwise
                 return re.compile(scalar.text)
         except (re.error, OverflowError, RecursionError) as error:
             why = "" if scalar.is_interpolated else f": {error}"
@@ -289,11 +287,8 @@ class IntegerKind(_Public):
     def parse(self, scalar: Scalar) -> int:
         """Return the number."""
         if not _INTEGER.fullmatch(scalar.text):
-            hint = (
-                "; leave the leading zeros out"
-                if scalar.raw.startswith("0") and scalar.raw.isdecimal()
-                else ""
-            )
+            has_zeros = scalar.raw.startswith("0") and scalar.raw.isdecimal()
+            hint = "; leave the leading zeros out" if has_zeros else ""
             raise Mistake(
                 f"{shown(scalar)} is not a whole number from {self.at_least} to {self.at_most}{hint}"
             )

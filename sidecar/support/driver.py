@@ -2,7 +2,6 @@
 
 import importlib
 import importlib.util
-import sys
 from types import ModuleType
 from typing import Any
 
@@ -43,9 +42,6 @@ class Driver:
         Raises:
             MissingDriverError: it is not installed.
         """
-        loaded = sys.modules.get(self._module)
-        if loaded is not None:
-            return loaded
         try:
             return importlib.import_module(self._module)
         except ModuleNotFoundError as error:

@@ -265,7 +265,7 @@ class TestOnTheWire:
 
         assert (ending(result), server.fake.connections, server.asked) == (SUCCESS, 1, [f"PUT {AT_KEY}"])
         assert request.body == b"sidecar probe\n"
-        assert "expect" not in request.headers
+        assert not {"expect", "content-type"} & request.headers.keys()
         assert "x-amz-checksum-crc32" in request.headers
         assert " sidecar/" in request.headers["user-agent"]
         assert access_key_of(request) == "AKIAGIVEN"
@@ -1132,6 +1132,36 @@ class TestWebIdentity:
             Reason.AUTH,
             f"no credentials: {tmp_path / 'token'}: no such file or directory",
         )
+
+    async def test_name_of_sts_that_does_not_exist(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async def getaddrinfo(*_: Any, **__: Any) -> list[Any]:
+            raise socket.gaierror(socket.EAI_NONAME, "no such name")
+
+        monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", getaddrinfo)
+        take_web_identity(monkeypatch, tmp_path, Address("sts.test", 80))
+        result = await run_once(keys_without_credentials(Address("192.0.2.1", 1)))
+
+        assert failure(result) == (Reason.DNS, "no credentials: sts.test:80: the name does not exist")
+
+    @pytest.mark.parametrize(
+        ("answer", "reason"), [(b"SSH-2.0-OpenSSH_9.2\r\n", Reason.AUTH), (b"", Reason.UNAVAILABLE)]
+    )
+    async def test_sts_that_is_none(
+        self, answer: bytes, reason: Reason, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async def script(connection: Connection) -> None:
+            await connection.read()
+            await connection.send(answer)
+
+        async with talking(script) as sts:
+            take_web_identity(monkeypatch, tmp_path, sts)
+            result = await run_once(keys_without_credentials(Address("192.0.2.1", 1)))
+
+        assert result.reason is reason
+        assert result.message.startswith("no credentials: ")
+        assert str(sts) in result.message
 
     async def test_name_of_sts_is_looked_up_by_the_event_loop(
         self, s3_server_of_its_own: HttpFake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -34,6 +34,7 @@ from tests.config.world import NO_DURATION, Mode, node, problems, read, reader
         ("note: ${NOTE}", "note", "<<: [x"),
         ("pattern: a+", "pattern", re.compile("a+")),
         ("token: s3cret", "token", Secret("s3cret")),
+        ("token: 012345", "token", Secret("012345")),
         ("loud: true\n  mode: deep", "loud", True),
         ("tls: {}", "tls", TlsConfig()),
         (
