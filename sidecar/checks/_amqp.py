@@ -59,7 +59,7 @@ class Link:
     @property
     def is_open(self) -> bool:
         """Whether the connection is there; aiormq's own `is_closed` lags behind."""
-        return self.connection.is_opened and not self._writer.is_closing()
+        return self.connection.is_opened
 
     async def ended(self) -> None:
         """Return when the connection has ended."""
@@ -99,7 +99,7 @@ class Link:
 
     async def close(self) -> None:
         """Say goodbye and hang up, within 0.08 seconds also where the broker hangs."""
-        goodbye = asyncio.create_task(self.connection.close(aiormq.AMQPConnectionError("closed by us")))
+        goodbye = asyncio.create_task(self.connection.close())
         try:
             await asyncio.wait({goodbye}, timeout=GOODBYE)
         finally:

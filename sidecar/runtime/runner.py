@@ -6,8 +6,7 @@ Knows nothing of schedules or states.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from sidecar.core.check import Check, CheckFailed, HoldsConnection, Reason
 from sidecar.core.result import Outcome, Result
@@ -26,8 +25,7 @@ Ask = Callable[[], Awaitable[object]]
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class _Ending:
+class _Ending(NamedTuple):
     outcome: Outcome
     reason: Reason | None = None
     message: str = ""

@@ -258,47 +258,63 @@ class TestKilling:
 
         await assert_held(before)
 
-    async def test_a_start_that_hangs_times_out_and_adds_no_thread(
+    async def test_a_start_that_hangs_times_out_and_is_killed_when_it_succeeds(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         before, answering, start = held(), threading.Event(), subprocess.Popen.__init__
         monkeypatch.setattr(
             subprocess.Popen, "__init__", lambda *args, **kw: (answering.wait(), start(*args, **kw))[1]
         )
-        async with mounted(keys("true"), deadline="50ms") as runner:
+        async with mounted(keys("sleep", "1000"), deadline="50ms") as runner:
             hung = {(await runner.run()).reason for _ in range(5)}
-            threads = held().threads - before.threads
+            threads = [thread.name for thread in threading.enumerate() if thread.name == "exec:it"]
             answering.set()
-            runner.timeout = 5
-            after = ending(await runner.run())
-        await assert_held(before)
+            await assert_held(before)
 
-        assert (hung, threads, after) == ({Reason.TIMEOUT}, 1, SUCCESS)
+        assert (hung, threads) == ({Reason.TIMEOUT}, ["exec:it"])
+
+    async def test_a_command_closed_before_it_is_started_never_is(self, tmp_path: Path) -> None:
+        async with checked(shell("touch $1", str(tmp_path / "touched"))) as check:
+            run = asyncio.create_task(check.run())
+            await turn_the_loop(1)
+            await check.aclose()
+            with pytest.raises(CheckFailed, match="was killed by SIGKILL"):
+                await asyncio.wait_for(run, 5)
+
+        assert not (tmp_path / "touched").exists()
 
     def test_orphans_that_become_ours_are_reaped(self) -> None:
         ended = subprocess.run(
             [sys.executable, "-c", AS_PID_1], capture_output=True, text=True, timeout=30, check=False
         )
 
-        assert (ended.stderr, ended.stdout) == ("", "in the group: []\nescaped: []\n")
+        assert (ended.stderr, ended.stdout) == ("", "in the group: none\nescaped: none\n")
 
 
 AS_PID_1 = """
-import asyncio, ctypes, time
-from sidecar.support.process import CommandRunner, _zombies_of_ours
+import asyncio, ctypes, os, time
+from sidecar.support.process import CommandRunner
 
 PR_SET_CHILD_SUBREAPER = 36
 assert ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0
 
+def children():
+    try:
+        return os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT) or "alive"
+    except ChildProcessError:
+        return "none"
+
 async def main():
     runner = CommandRunner("test")
     await runner.run(["sh", "-c", "(sleep 1000 &) ; (sleep 0 &)"], {})
-    print("in the group:", list(_zombies_of_ours()))
-    await runner.run(["sh", "-c", "setsid sh -c 'exit 0' & sleep 0.1"], {})
+    print("in the group:", children())
+    await runner.run(["sh", "-c", "setsid sleep 0.2 & sleep 0.1"], {})
+    assert children() == "alive"
+    while children() == "alive":
+        time.sleep(0.01)
     for _ in range(2):
-        time.sleep(0.1)
         await runner.run(["true"], {})
-    print("escaped:", list(_zombies_of_ours()))
+    print("escaped:", children())
 
 asyncio.run(main())
 """

@@ -195,6 +195,15 @@ class TestStatus:
         assert await ask(site) == failed(Reason.CONTRACT, f"SITE redirects to {place} with status 302")
         assert len(site.requests) == 1
 
+    @pytest.mark.parametrize(
+        ("status", "is_redirect"), [(299, False), (300, True), (399, True), (400, False)]
+    )
+    async def test_a_redirect_is_any_3xx_with_a_location(self, status: int, is_redirect: bool) -> None:
+        site = Site(response(f"{status} X", Location="/login"))
+        _, reason, message = await ask(site, expect={"status": 204})
+
+        assert (reason, message.startswith("SITE redirects to /login")) == (Reason.CONTRACT, is_redirect)
+
 
 class TestExpect:
     @pytest.mark.parametrize(

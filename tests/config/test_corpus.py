@@ -3,6 +3,7 @@
 `python -m tests.config.test_corpus` writes the texts anew; read what it changes as the one who is on call.
 """
 
+import os
 from pathlib import Path
 from typing import Final
 
@@ -70,7 +71,5 @@ def write_texts() -> None:
 
 
 if __name__ == "__main__":
-    import os
-
     os.chdir(CORPUS)
     write_texts()

@@ -1,7 +1,7 @@
 """What holds for every text, and for every run of bytes."""
 
 import contextlib
-from time import monotonic
+from time import process_time
 from urllib.parse import unquote
 
 from hypothesis import example, given, settings
@@ -158,7 +158,7 @@ def test_every_secret_of_a_configuration_is_blotted_out(
 @example(b"- &a {<<: *a}")
 @example(b'- {name: a, type: ping, note: "${file:/\\0}"}')
 def test_any_bytes_are_a_configuration_or_refused_soon(content: bytes) -> None:
-    started = monotonic()
+    started = process_time()
 
     try:
         load(Source("c.yaml", content), TYPES, {"A": "SECRET\x1b"})
@@ -167,7 +167,7 @@ def test_any_bytes_are_a_configuration_or_refused_soon(content: bytes) -> None:
         assert lines
         assert all(line.isprintable() and "SECRET" not in line for line in lines)
 
-    assert monotonic() - started < 5
+    assert process_time() - started < 5
 
 
 @patient

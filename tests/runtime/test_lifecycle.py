@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from sidecar.runtime.lifecycle import STOP_LIMIT, StopSignals
+from sidecar.runtime.lifecycle import LAST_WORDS_WITHIN, STOP_LIMIT, StopSignals
 
 FOR_EVER = 60.0
 """Seconds: no test waits so long, but one that fails."""
@@ -108,8 +108,36 @@ def test_what_does_not_stop_is_ended_at_the_limit_and_the_log_says_so(
     assert [(r.levelname, r.message) for r in caplog.records] == [("ERROR", "did not stop in time, leaving")]
 
 
-def test_the_limit_is_three_seconds_within_the_sidecars_grace_of_five() -> None:
-    assert STOP_LIMIT == 3.0
+def test_the_limits_leave_room_in_the_sidecars_grace_of_five_seconds() -> None:
+    assert (STOP_LIMIT, LAST_WORDS_WITHIN) == (3.0, 0.2)
+
+
+def test_a_limit_of_nothing_ends_the_process_at_once(witness: Witness) -> None:
+    with StopSignals(witness.stop, leave=witness.leave, limit=0.0):
+        listening = listener()
+        send(signal.SIGTERM)
+        witness.left.wait(10)
+
+    assert (ended(listening), witness.said) == (True, ["stop in stop-signals", "leave with 0"])
+
+
+def test_a_stop_signal_is_heard_among_others_that_came_with_it(witness: Witness) -> None:
+    sent = threading.Event()
+
+    def stop() -> None:
+        witness.stop()
+        sent.wait(10)
+
+    with handled(signal.SIGUSR1), StopSignals(stop, leave=witness.leave, limit=FOR_EVER):
+        listening = listener()
+        send(signal.SIGTERM)
+        witness.stopped.wait(10)
+        send(signal.SIGUSR1)
+        send(signal.SIGTERM)
+        sent.set()
+        in_time = witness.left.wait(10)
+
+    assert (ended(listening), in_time) == (True, True)
 
 
 def test_other_signals_neither_stop_nor_call_off_the_limit(witness: Witness) -> None:
@@ -152,18 +180,34 @@ def test_a_log_that_is_stuck_does_not_hold_up_the_end(witness: Witness) -> None:
             listening = listener()
             send(signal.SIGTERM)
             in_time = witness.left.wait(5)
+            holds_up_the_exit = [
+                not each.daemon for each in threading.enumerate() if each.name == "last-words"
+            ]
     finally:
         stuck.released.set()
         log.removeHandler(stuck)
 
-    assert (ended(listening), in_time, witness.said[-1]) == (True, True, "leave with 0")
+    assert (ended(listening), in_time, witness.said[-1], holds_up_the_exit) == (
+        True,
+        True,
+        "leave with 0",
+        [False],
+    )
 
 
 def test_leaving_the_block_without_a_signal_ends_the_listening(witness: Witness) -> None:
-    with StopSignals(witness.stop, leave=witness.leave):
+    with StopSignals(witness.stop, leave=witness.leave) as signals:
         listening = listener()
 
-    assert (ended(listening), witness.said) == (True, [])
+    assert (type(signals), ended(listening), witness.said) == (StopSignals, True, [])
+
+
+def test_listening_does_not_hold_up_the_exit_of_the_interpreter(witness: Witness) -> None:
+    with StopSignals(witness.stop, leave=witness.leave):
+        listening = listener()
+        assert listening is not None
+
+    assert (listening.daemon, ended(listening)) == (True, True)
 
 
 def in_place() -> tuple[object, ...]:

@@ -54,6 +54,17 @@ async def crashes_when_cancelled() -> None:
         raise KeyError("half closed")
 
 
+async def exits_when_cancelled() -> None:
+    try:
+        await for_ever()
+    finally:
+        raise SystemExit(3)
+
+
+async def says_nothing() -> str:
+    return ""
+
+
 async def cancels_itself() -> None:
     task = asyncio.current_task()
     assert task is not None
@@ -95,6 +106,7 @@ NO_ANSWER = (Reason.TIMEOUT, "db:5432: gave no answer within 2s")
 ENDINGS: dict[str, tuple[Act, Outcome, Reason | None, str, float]] = {
     # what the check does: outcome, reason, message, seconds
     "succeeds": (taking(0.3), Outcome.SUCCESS, None, "", 0.3),
+    "says nothing": (says_nothing, Outcome.SUCCESS, None, "", 0.0),
     "warns": (warns, Outcome.WARNING, None, "ends in 6 days", 0.0),
     "fails": (refused, Outcome.FAILURE, Reason.REFUSED, "db:5432 refused the connection", 0.0),
     "answers at the last moment": (taking(1.999), Outcome.SUCCESS, None, "", 1.999),
@@ -111,6 +123,7 @@ ENDINGS: dict[str, tuple[Act, Outcome, Reason | None, str, float]] = {
     "cleans up for 50 ms": (cleaning_up_for(0.05), Outcome.FAILURE, *NO_ANSWER, 2.05),
     "swallows its cancellation": (swallows_its_cancellation, Outcome.FAILURE, *NO_ANSWER, 2.0),
     "crashes when cancelled": (crashes_when_cancelled, Outcome.FAILURE, *NO_ANSWER, 2.0),
+    "exits when cancelled": (exits_when_cancelled, Outcome.FAILURE, *NO_ANSWER, 2.0),
     "cleans up for 10 s": (cleaning_up_for(10), Outcome.FAILURE, *NO_ANSWER, 2.1),
     # bugs
     **{
@@ -258,6 +271,16 @@ async def test_no_loss_is_awaited_on_a_connection_that_a_run_left_behind_still_u
     assert was_lost is False
 
 
+async def test_what_has_hung_longest_is_told() -> None:
+    async with stubborn() as act, stubborn() as close:
+        runner = runner_of(FakeCheck(act, close=close))
+        await runner.run()
+        await runner.aclose()
+        result = await runner.run()
+
+    assert result.message == "db:5432: a run that ignores its cancellation has hung for 3s"
+
+
 async def test_a_run_that_ended_in_its_grace_blocks_nothing() -> None:
     check = FakeCheck(in_turn(cleaning_up_for(0.099), taking(0.25)))
     runner = runner_of(check)
@@ -350,13 +373,20 @@ async def test_a_result_counts_the_connections_that_its_run_opened() -> None:
     assert [result.connections_opened for result in results] == [2, 2]
 
 
-async def test_runs_are_tasks_that_carry_the_name_of_their_check() -> None:
-    async def tells_its_name() -> str:
+async def test_all_that_a_check_does_is_done_in_tasks_that_carry_its_name() -> None:
+    names = []
+
+    async def tells_its_name() -> None:
         task = asyncio.current_task()
         assert task is not None
-        return task.get_name()
+        names.append(task.get_name())
 
-    assert (await runner_of(FakeCheck(tells_its_name)).run()).message == "run:db"
+    runner = runner_of(HoldingCheck(tells_its_name, close=tells_its_name, lose=tells_its_name))
+    await runner.run()
+    await runner.lost_within(1.0)
+    await runner.aclose()
+
+    assert names == ["run:db", "lost:db", "close:db"]
 
 
 def logged(caplog: pytest.LogCaptureFixture) -> list[tuple[str, str, str | None]]:
@@ -409,6 +439,27 @@ async def test_a_check_that_cancels_itself_is_logged_as_a_bug(caplog: pytest.Log
     await runner_of(FakeCheck(cancels_itself)).run()
 
     assert logged(caplog) == [("check crashed", "db", "CancelledError")]
+
+
+async def test_a_cancellation_that_is_not_ours_is_logged_with_where_it_came_from(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def awaits_what_its_driver_cancelled() -> None:
+        future = asyncio.get_running_loop().create_future()
+        future.cancel()
+        await future
+
+    await runner_of(FakeCheck(awaits_what_its_driver_cancelled)).run()
+
+    assert "in awaits_what_its_driver_cancelled\n" in caplog.text
+
+
+async def test_an_answer_that_is_no_sentence_is_logged_with_what_it_was(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    await runner_of(FakeCheck(answers_false)).run()
+
+    assert "TypeError: a check returns None or a sentence, not bool\n" in caplog.text
 
 
 CLOSINGS: dict[str, tuple[Callable[[], Act], float]] = {
@@ -481,6 +532,14 @@ async def test_a_check_that_holds_no_connection_loses_none() -> None:
 )
 async def test_a_loss_ends_the_pause_early(lose: Act, expected: tuple[bool, float]) -> None:
     assert await seconds_until_lost(runner_of(HoldingCheck(nothing, lose=lose)), 3.0) == expected
+
+
+@pytest.mark.parametrize("act", [nothing, refused, for_ever, cleaning_up_for(0.05)])
+async def test_a_loss_is_noticed_after_every_run_that_has_ended(act: Act) -> None:
+    runner = runner_of(HoldingCheck(act, lose=taking(0.4)))
+    await runner.run()
+
+    assert await seconds_until_lost(runner, 3.0) == (True, 0.4)
 
 
 async def test_a_watch_for_loss_that_crashes_every_time_is_logged_once(

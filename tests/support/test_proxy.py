@@ -64,6 +64,7 @@ def test_loopback_never_goes_through_a_proxy(environment: pytest.MonkeyPatch, ho
         ("192.0.2.1", "192.0.2.10", False),
         ("2.1", "192.0.2.1", False),
         ("192.0.2.0/24", "192.0.2.1", True),
+        ("192.0.2.200/24", "192.0.2.1", True),
         ("198.51.100.0/24", "192.0.2.1", False),
         ("2001:db8::/32", "2001:db8::1", True),
         ("[2001:db8::1]", "2001:db8::1", True),

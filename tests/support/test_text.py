@@ -92,6 +92,7 @@ def test_userinfo_is_hidden_in_every_scheme(text: str, shown: str) -> None:
         (('quo"te',), json.dumps('quo"te'), '"***"'),
         (("gr\u00fcn",), "gr\\u00fcn gr%C3%BCn gr\u00fcn", "*** *** ***"),
         (("a.b*c",), "aXbbc a.b*c", "aXbbc ***"),
+        (('gr"\u00fcn',), 'gr\\"\u00fcn gr\\"\\u00fcn', "*** ***"),
         (("50%25",), "50%25 50%2525", "*** ***"),
         (("000%",), "000% 000%25", "*** ***"),
         (("abc\udcff",), "abc\udcff", "***"),

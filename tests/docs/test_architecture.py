@@ -1,0 +1,35 @@
+"""The map of the house names every file in it, and no other."""
+
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+MAP = (ROOT / "docs" / "architecture.md").read_text()
+ROOMS = ("core", "config", "runtime", "web", "support")
+
+
+def paragraph(room: str) -> str:
+    (found,) = re.findall(rf"^\*\*`sidecar/{room}/`.*?(?=\n\n)", MAP, re.MULTILINE | re.DOTALL)
+    return str(found)
+
+
+def test_every_file_of_a_room_is_named_in_its_paragraph_and_no_other() -> None:
+    named = {room: set(re.findall(r"`(\w+\.py)`", paragraph(room))) for room in ROOMS}
+    there = {room: {p.name for p in (ROOT / "sidecar" / room).glob("[a-z]*.py")} for room in ROOMS}
+
+    assert named == there
+
+
+def test_what_askers_stand_on_is_named() -> None:
+    named = set(re.findall(r"`(_\w+\.py)`", paragraph("checks")))
+
+    assert named == {path.name for path in (ROOT / "sidecar" / "checks").glob("_[a-z]*.py")}
+
+
+def test_the_order_of_imports_is_the_one_that_is_enforced() -> None:
+    (line,) = (line for line in MAP.splitlines() if line.startswith("    cli →"))
+    layers = [set(re.findall(r"\w+", layer)) for layer in line.split("→")]
+    contract = (ROOT / "pyproject.toml").read_text().partition("layers = [")[2].partition("]")[0]
+    enforced = [set(re.findall(r"\w+", layer)) for layer in re.findall(r'"([^"]+)"', contract)]
+
+    assert layers == enforced[1:]
