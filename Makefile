@@ -30,8 +30,8 @@ test: lint servers  ## lint, then every test, against real servers
 	@echo "==> branch coverage of the rooms that decide"
 	@$(BIN)/python -m coverage report --include='$(DECIDING)' --fail-under=100
 
-test-fast: $(INSTALLED)  ## the tests that need no real server
-	@$(BIN)/python -m pytest -q -m "not servers"
+test-fast: $(INSTALLED)  ## the tests that need neither real servers nor real time
+	@$(BIN)/python -m pytest -q -m "not servers and not slow"
 
 lint: $(INSTALLED)  ## ruff, mypy strict, import-linter
 	@echo "==> linting"

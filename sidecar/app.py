@@ -6,10 +6,11 @@ import logging
 import os
 import socket
 import sys
+import threading
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 from sidecar.config.check import CheckConfig, CheckType, CheckTypes
 from sidecar.config.model import Config
@@ -101,18 +102,26 @@ def _say_nothing(_config: CheckConfig, _result: Result) -> None: ...
 
 
 def run_to_end(loop: asyncio.AbstractEventLoop, main: Coroutine[Any, Any, int]) -> int:
-    """Run `main` and return its exit code; leave the process at once if a task refuses to end with it."""
+    """Run `main` and return its exit code; leave the process at once if a task or thread outlives it."""
     asyncio.set_event_loop(loop)
     code = loop.run_until_complete(main)
     stubborn = asyncio.all_tasks(loop)
     if stubborn:
         log.warning("leaving runs behind that ignore their cancellation", extra={"runs": len(stubborn)})
         leave(code)
+    if is_busy_in_threads():
+        leave(code)
     loop.close()
     return code
 
 
-def leave(code: int) -> None:
+def is_busy_in_threads() -> bool:
+    """Whether a thread of ours still works: the interpreter's own end would crash around C code in it."""
+    known = {"stop-signals", threading.main_thread().name}
+    return any(thread.name not in known for thread in threading.enumerate())
+
+
+def leave(code: int) -> NoReturn:
     """End the process now, its logs flushed, whatever still hangs in it."""
     logging.shutdown()
     sys.stdout.flush()

@@ -1,12 +1,27 @@
 """What every test stands on: real servers, a watch for what is left behind, and the sidecar's own loop."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Final
+
+import pytest
 
 from sidecar.support.loop import SidecarLoop
 
 pytest_plugins: Final = ["tests.servers", "tests.leaks"]
+
+
+SLOW: Final = ("process", "tools", "checks", "cli/test_check.py", "runtime/test_stopping.py")
+"""Where tests start processes of ours, or wait for deadlines of the real network."""
+
+
+def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
+    """Mark what `make test-fast` leaves out."""
+    slow = [Path(__file__).parent / each for each in SLOW]
+    for item in items:
+        if any(item.path.is_relative_to(each) for each in slow):
+            item.add_marker(pytest.mark.slow)
 
 
 def pytest_configure() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import click
 
-from sidecar.app import check_once, require_drivers
+from sidecar.app import check_once, is_busy_in_threads, leave, require_drivers
 from sidecar.checks import InstalledTypes
 from sidecar.cli._configuration import (
     EXIT_FAILURE,
@@ -61,7 +61,10 @@ def command(path: str, wait: str | None, only: tuple[str, ...], gate: str | None
     seconds = _seconds(wait, config)
     results = check_once(chosen, types, redact, wait=seconds, report=_report_failure if seconds else None)
     click.echo(_as_json(chosen, results) if output == "json" else _as_table(chosen, results))
-    sys.exit(_exit_code(chosen, results, has_waited=seconds is not None))
+    code = _exit_code(chosen, results, has_waited=seconds is not None)
+    if is_busy_in_threads():
+        leave(code)
+    sys.exit(code)
 
 
 def _choose(checks: Sequence[CheckConfig], only: Sequence[str], gate: str | None) -> list[CheckConfig]:

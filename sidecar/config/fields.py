@@ -452,7 +452,7 @@ _SECONDS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _DURATION: Final = re.compile(r"(?P<number>[0-9]{1,9})(?P<unit>ms|s|m|h)")
 _INTEGER: Final = re.compile(r"0|-?[1-9][0-9]{0,17}")
 _LABEL: Final = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
-_HOSTNAME: Final = re.compile(rf"(?=.{{1,254}}$){_LABEL}(?:\.{_LABEL})*\.?")
+_HOSTNAME: Final = re.compile(rf"(?=.{{1,253}}\.?$){_LABEL}(?:\.{_LABEL})*\.?")
 _ENDS_IN_NUMBER: Final = re.compile(r"(?:^|\.)[0-9]+\.?$")
 """Such as 10.0.0.256: an address that is none, never a name (RFC 1123, section 2.1)."""
 _ZONE: Final = re.compile(r"[A-Za-z0-9_.-]+")

@@ -138,18 +138,17 @@ class Reader:
             self.refuse(node, f"{what(node)}; {rule}")
             return None
         items: dict[str, Item] = {}
-        merged: dict[str, Item] = {}
         for key, value in node.value:
             self._take_steps(1)
             if not isinstance(key, ScalarNode):
                 self.refuse(key, f"{what(key)} in the place of a key; write a word")
-            elif key.value == "<<" and _is_plain(key):
-                merged = {**self._merge(value), **merged}
             elif key.value in items:
                 self._refuse_twice(key, items[key.value].key)
             else:
                 items[key.value] = Item(key, value)
-        return {**merged, **items}
+        if "<<" in items and _is_plain(items["<<"].key):
+            return {**self._merge(items.pop("<<").value), **items}
+        return items
 
     def elements(self, node: Node, *, rule: str = "write a list, such as [a, b]") -> list[Node] | None:
         """Return the nodes of a list; None, and a problem that ends with `rule`, if it is none."""

@@ -75,7 +75,7 @@ class CheckLoop:
 
     async def _sleep(self, seconds: float) -> None:
         self._expect_within(seconds)
-        await asyncio.sleep(max(seconds, 0))
+        await asyncio.sleep(seconds)
 
     def _expect_within(self, seconds: float) -> None:
         self._shared.pulse.expect(f"check:{self._config.name}", within=seconds)

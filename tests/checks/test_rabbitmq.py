@@ -7,6 +7,7 @@ import random
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 from urllib.parse import quote
@@ -48,6 +49,8 @@ ODD: Final = "a:b@c/d%e f?#[é"
 PRIVATE_QUEUE: Final = Permissions(configure=r"^amq\.gen-.*$", write=r"^amq\.default$", read=r"^amq\.gen-.*$")
 """Those of the documentation."""
 NONE: Final = "^$"
+PROC_NET: Final = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
+ESTABLISHED, CLOSE_WAIT = "01", "08"
 
 
 class TestContract(CheckContract):
@@ -80,16 +83,23 @@ async def connections_of(server: RabbitServer, user: str) -> list[str]:
     return [row[1] for row in rows if row[0] == user]
 
 
-async def wait_for_no_connection_of(server: RabbitServer, user: str) -> None:
-    async with asyncio.timeout(20):
-        while await connections_of(server, user):
-            pass
-
-
 def private_queues(server: RabbitServer) -> list[dict[str, object]]:
     """Return what the broker knows of each private queue but for its name."""
     queues = server.api("GET", "/queues?columns=name,exclusive,auto_delete,durable,arguments")
     return [queue for queue in queues if queue.pop("name").startswith("amq.gen-")]
+
+
+def sockets(server: RabbitServer) -> int:
+    """Count the clients whose connections the broker has not closed (proc(5), /proc/net/tcp)."""
+    rows = [row.split() for path in PROC_NET for row in path.read_text().splitlines()[1:]]
+    ours = [state for _, local, _, state, *_ in rows if local.endswith(f":{server.port:04X}")]
+    return sum(state in (ESTABLISHED, CLOSE_WAIT) for state in ours)
+
+
+async def wait_until_nothing_is_left(server: RabbitServer) -> None:
+    async with asyncio.timeout(20):
+        while sockets(server) or private_queues(server):  # noqa: ASYNC110 - the broker tells nobody
+            await asyncio.sleep(0.02)
 
 
 async def test_a_hundred_runs_use_one_connection(
@@ -108,8 +118,7 @@ async def test_a_hundred_runs_use_one_connection(
             {"exclusive": True, "auto_delete": True, "durable": False, "arguments": bounds}
         ]
 
-    await wait_for_no_connection_of(breakable_rabbit, "hundred")
-    assert private_queues(breakable_rabbit) == []
+    await wait_until_nothing_is_left(breakable_rabbit)
     assert caplog.messages == []
 
 
@@ -215,7 +224,7 @@ async def test_follows_a_broker_that_hangs_and_goes_on(breakable_rabbit: RabbitS
         assert hung[0].message == f"127.0.0.1:{breakable_rabbit.port}: gave no answer within 200ms"
         assert max(result.duration for result in hung) < 1
 
-    await wait_for_no_connection_of(breakable_rabbit, "patient")
+    await wait_until_nothing_is_left(breakable_rabbit)
 
 
 async def test_tells_what_is_wrong_with_a_login(breakable_rabbit: RabbitServer) -> None:
@@ -333,7 +342,7 @@ async def test_only_a_round_trip_sees_a_broker_that_blocks_publishers(breakable_
     assert max(result.duration for result in blocked) < 1
     assert noticed == [True, True]
     assert [ending(result) for result in after] == [SUCCESS, SUCCESS]
-    await wait_for_no_connection_of(breakable_rabbit, "blocked")
+    await wait_until_nothing_is_left(breakable_rabbit)
 
 
 async def test_a_connection_that_an_operator_closes_is_noticed(breakable_rabbit: RabbitServer) -> None:
@@ -485,8 +494,7 @@ async def test_a_run_that_is_cancelled_at_any_moment_leaves_nothing(
     await assert_held(before)
     gc.collect()
     assert [record.message for record in caplog.records if record.name == "asyncio"] == []
-    await wait_for_no_connection_of(breakable_rabbit, "hasty")
-    assert private_queues(breakable_rabbit) == []
+    await wait_until_nothing_is_left(breakable_rabbit)
 
 
 def closing(code: int, text: str) -> Frame:

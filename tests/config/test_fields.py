@@ -1,6 +1,7 @@
 """What each kind of value makes of a text, shows, hides, and refuses."""
 
 import re
+from enum import StrEnum
 from typing import Any
 
 import pytest
@@ -28,7 +29,14 @@ from tests.config.world import Mode, scalar
 
 HOSTS = "write a host name or an IP address, and no port beside it"
 DURATIONS = "write a whole number and one unit, such as 500ms, 10s, 5m or 1h"
+LONGEST = ".".join(["a" * 61, *["a" * 63] * 3])
 ENVIRON = {"SECRET": "s3cret", "EMPTY": "", "SECONDS": "10s", "BRACKET": "(s3cret"}
+
+
+class Silence(StrEnum):
+    """A set of choices with a none of its own."""
+
+    NONE = "none"
 
 
 def refusal(kind: Kind[Any], raw: str) -> str:
@@ -55,7 +63,8 @@ def refusal(kind: Kind[Any], raw: str) -> str:
         (HostKind(), "::1", "::1"),
         (HostKind(), "[::1]", "::1"),
         (HostKind(), "fe80::1%eth0.1", "fe80::1%eth0.1"),
-        (HostKind(), ".".join(["a" * 63] * 3 + ["a" * 61]), ".".join(["a" * 63] * 3 + ["a" * 61])),
+        (HostKind(), LONGEST, LONGEST),
+        (HostKind(), f"{LONGEST}.", f"{LONGEST}."),
         (FilePathKind(), "/etc/tls/ca.pem", "/etc/tls/ca.pem"),
         (RegexKind(), "a+", re.compile("a+")),
         (DurationKind(), "500ms", 0.5),
@@ -74,6 +83,7 @@ def refusal(kind: Kind[Any], raw: str) -> str:
         (BooleanKind(), "false", False),
         (ChoiceKind(Mode), "deep", Mode.DEEP),
         (ChoiceKind(Mode, may_be_none=True), "none", None),
+        (ChoiceKind(Silence), "none", Silence.NONE),
         (ChoiceKind(Mode, may_be_none=True), "deep", Mode.DEEP),
     ],
 )
@@ -162,7 +172,9 @@ def test_a_kind_says_why_it_refuses(kind: Kind[Any], raw: str, sentence: str) ->
         "a-",
         "a.-b",
         "a" * 64,
-        ".".join(["a" * 63] * 4),
+        f"a{LONGEST}",
+        f"a{LONGEST}.",
+        "x::1]",
         "10.0.0.256",
         "10.0.0",
         "1",

@@ -72,6 +72,10 @@ def test_every_shape_is_read(keys: str, attribute: str, value: object) -> None:
             "5:5: checks.a.extras: the key 'a' stands here twice, first in line 4; remove one",
         ),
         (
+            "<<: {hops: 2}\n  <<: {tries: 2}",
+            "4:3: checks.a: the key '<<' stands here twice, first in line 3; remove one",
+        ),
+        (
             "tls: [a]",
             "3:8: checks.a.tls: is a list; write a mapping of keys and values, or {} for its defaults",
         ),
@@ -112,14 +116,13 @@ def test_a_merge_gives_the_keys_that_are_not_there() -> None:
           - name: b
             <<: [{hops: 3, tries: 4}, *a]
           - <<: *a
-            <<: {tries: 5}
             name: c
             hops: 9
         """
     )
 
     keys = [(check.name, check.note, check.hops, check.tries) for check in config.checks]  # type: ignore[attr-defined]
-    assert keys == [("a", "of a", 2, 1), ("b", "of a", 3, 4), ("c", "of a", 9, 5)]
+    assert keys == [("a", "of a", 2, 1), ("b", "of a", 3, 4), ("c", "of a", 9, 1)]
 
 
 def test_a_quoted_merge_key_is_a_key_like_any_other() -> None:

@@ -117,6 +117,7 @@ def test_placeholders_put_data_into_the_pieces_of_a_url(raw: str, url: Url) -> N
         ("redis://redis/${TOKEN}", {"t0ken", "/t0ken"}),
         ("redis://redis${PATHS}", {"/a%2Fb", "/a/b"}),
         ("redis://redis?a=${TOKEN}", {"t0ken"}),
+        ("redis://redis?a=x${TOKEN}", {"xt0ken", "t0ken"}),
         ("redis://redis#${TOKEN}", {"t0ken"}),
         ("redis://${USER}:pass@redis", {"us/er", "pass"}),
         ("redis://${USER}:${PASSWORD}@redis", {"us/er", "p@:/?#% w"}),

@@ -126,6 +126,24 @@ async def test_an_import_that_hangs_does_not_hold_up_the_end() -> None:
     assert (check.began, check.closed, took < 1.0) == ([], 1, True)
 
 
+async def test_closing_leaves_no_task_behind_even_of_an_import_that_hangs() -> None:
+    def importing() -> set[str]:
+        return {task.get_name() for task in asyncio.all_tasks()} & {"import:aioboto3"}
+
+    with gate() as opened:
+        imports = Imports()
+        loading = asyncio.create_task(imports.load([FakeDriver("aioboto3", opened.wait)]))
+        await asyncio.sleep(0)
+        before = importing()
+
+        await imports.aclose()
+
+        after = importing()
+        await asyncio.wait({loading})
+
+    assert (before, after) == ({"import:aioboto3"}, set())
+
+
 async def test_closing_twice_and_without_imports_is_nothing() -> None:
     imports = Imports()
     await imports.aclose()

@@ -11,6 +11,7 @@ import pytest
 
 from sidecar.core.check import CheckFailed, Reason
 from sidecar.core.result import Outcome, Result
+from sidecar.runtime.pacer import Pacer
 from sidecar.runtime.runner import Runner
 from sidecar.support.driver import Driver
 from sidecar.support.text import Redactor
@@ -340,6 +341,48 @@ async def test_a_caller_cancelled_twice_ends_at_once_and_the_run_still_blocks_th
         1.05,
         "db:5432: a run that ignores its cancellation has hung for 2s",
     )
+
+
+async def keep_busy(pacer: Pacer, turns: int) -> None:
+    """Have so many others ask for turns first."""
+    for _ in range(turns):
+        asyncio.create_task(pacer.turn())  # noqa: RUF006 - they end by themselves
+    await asyncio.sleep(0)
+
+
+async def test_the_time_that_a_run_waited_for_its_turn_is_not_its_own() -> None:
+    pacer = Pacer()
+    await keep_busy(pacer, 100)
+
+    result = rounded(await runner_of(FakeCheck(taking(0.3)), pacer=pacer).run())
+
+    assert (result.duration, result.finished_at) == (0.3, 0.34)
+
+
+async def test_many_that_have_to_be_cancelled_are_cancelled_one_at_a_time() -> None:
+    pacer, ended = Pacer(), []
+
+    async def hang() -> None:
+        try:
+            await for_ever()
+        finally:
+            ended.append(now())
+
+    runners = [runner_of(FakeCheck(nothing, close=hang), pacer=pacer) for _ in range(4)]
+    await asyncio.gather(*(runner.aclose() for runner in runners))
+
+    assert ended == [1.0, 1.0004, 1.0008, 1.0012]
+
+
+async def test_an_answer_that_comes_before_the_turn_to_be_cancelled_is_told() -> None:
+    pacer = Pacer()
+    running = asyncio.create_task(runner_of(FakeCheck(taking(2.01)), timeout=2.0, pacer=pacer).run())
+    await asyncio.sleep(1.9999)
+    await keep_busy(pacer, 100)
+
+    result = rounded(await running)
+
+    assert (result.outcome, round(result.duration, 2)) == (Outcome.SUCCESS, 2.04)
 
 
 async def test_secrets_are_blotted_out_of_messages_before_they_are_cut_and_put_on_one_line() -> None:

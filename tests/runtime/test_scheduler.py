@@ -140,7 +140,7 @@ async def test_the_delays_of_two_checks_vary_each_for_itself() -> None:
 async def test_runs_of_one_check_never_overlap(acts: list[Act], make: Callable[[Act], FakeCheck]) -> None:
     check = make(in_turn(*acts))
 
-    times = await began(check, until=120, interval=1.0, timeout=1.0)
+    times = await began(check, until=60, interval=1.0, timeout=1.0)
     await asyncio.sleep(10)
 
     assert (check.most_at_once, len(times) > 10) == (1, True)
@@ -366,7 +366,7 @@ async def test_no_loop_of_ours_is_late_whatever_the_checks_do() -> None:
 
     async with scheduled({name: FakeCheck(act) for name, act in acts.items()}) as stage:
         beating = asyncio.create_task(stage.pulse.beat_forever())
-        for _ in range(600):
+        for _ in range(200):
             await asyncio.sleep(0.5)
             late |= stage.pulse.overdue()
         beating.cancel()

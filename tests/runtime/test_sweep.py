@@ -77,6 +77,15 @@ async def test_first_runs_are_paced() -> None:
     assert [check.began for check in checks.values()] == [[0.0], [0.0004], [0.0008], [0.0012]]
 
 
+async def test_checks_are_swept_in_tasks_that_carry_their_names() -> None:
+    async def tells_the_tasks() -> str:
+        return " ".join(sorted(task.get_name() for task in asyncio.all_tasks() if ":" in task.get_name()))
+
+    assert await swept({"db": FakeCheck(tells_the_tasks)}) == {
+        "db": (Outcome.WARNING, None, "check:db run:db"),
+    }
+
+
 async def test_no_initial_delay_is_waited_for() -> None:
     check = FakeCheck(nothing)
 
