@@ -36,7 +36,7 @@ Reasons that waiting does not cure: auth, forbidden, tls.
 
 import asyncio
 import secrets
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -219,21 +219,20 @@ async def open_mailbox(link: Link) -> Mailbox:
 
 
 async def has_queue(link: Link, name: str) -> bool:
-    """Whether a queue exists. On a channel of its own, which a missing one closes."""
-    channel = await link.connection.channel(publisher_confirms=False)
-    try:
-        await channel.queue_declare(name, passive=True)
-    except aiormq.ChannelNotFoundEntity:
-        return False
-    await channel.close()
-    return True
+    """Whether a queue exists."""
+    return await _exists(link, lambda channel: channel.queue_declare(name, passive=True))
 
 
 async def has_exchange(link: Link, name: str) -> bool:
-    """Whether an exchange exists; likewise."""
+    """Whether an exchange exists."""
+    return await _exists(link, lambda channel: channel.exchange_declare(name, passive=True))
+
+
+async def _exists(link: Link, look_up: Callable[["AbstractChannel"], Awaitable[object]]) -> bool:
+    """Look something up on a channel of its own, which the broker closes if it is missing."""
     channel = await link.connection.channel(publisher_confirms=False)
     try:
-        await channel.exchange_declare(name, passive=True)
+        await look_up(channel)
     except aiormq.ChannelNotFoundEntity:
         return False
     await channel.close()

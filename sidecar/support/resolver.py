@@ -75,9 +75,8 @@ class Resolver:
             self._channel.cancel()
         for descriptor in tuple(self._watched):
             self._watch(descriptor, readable=False, writable=False)
-        self._is_closed = (
-            True  # from now on c-ares calls from a thread of pycares, which destroys the channel
-        )
+        # From now on c-ares calls from a thread of pycares, which destroys the channel.
+        self._is_closed = True
         self._set_timer()
         self._channel.close()
 
@@ -89,7 +88,7 @@ class Resolver:
             start(callback=partial(self._settle, answer))
         except AresError as error:
             self._settle(answer, None, error.args[0])
-        except BaseException:
+        except Exception:
             self._asked.discard(answer)
             raise
         self._set_timer()
