@@ -222,7 +222,7 @@ async def test_two_hundred_hung_look_ups_share_no_thread(dns: FakeDns) -> None:
     results = await asyncio.gather(*hung)
     await assert_held(before)
 
-    assert (ending(good), threads) == (SUCCESS, before.threads)
+    assert (ending(good), threads <= before.threads) == (SUCCESS, True)
     assert {result.reason for result in results} == {Reason.TIMEOUT}
 
 

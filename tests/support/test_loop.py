@@ -214,7 +214,7 @@ async def test_two_hundred_hung_names_hold_up_no_other() -> None:
         ended = await asyncio.gather(*hung, return_exceptions=True)
 
     assert good == [["192.0.2.1"]] * 50
-    assert seconds_each < 0.02
+    assert seconds_each < 0.2
     assert threads <= 1  # of pycares, which destroys the channels of the whole process
     assert {type(each) for each in ended} == {asyncio.CancelledError}
 
