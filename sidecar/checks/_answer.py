@@ -39,7 +39,7 @@ class StatusKind:
         return {"type": ["integer", "string"], "pattern": "^[1-5][0-9]{2}(-[1-5][0-9]{2})?$"}
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class ExpectConfig:
     """The answer that proves the dependency."""
 

@@ -714,3 +714,9 @@ async def pass_on(connection: Connection, target: Address) -> None:
         await first_of(up(), down())
     finally:
         writer.transport.abort()
+
+
+def test_what_is_expected_shows_no_text_from_outside() -> None:
+    expected = ExpectConfig(body="hunter2-body", header={"X-Token": "hunter2-header"})
+
+    assert "hunter2" not in repr(expected)
