@@ -10,6 +10,7 @@ from typing import Any, Final, TypeVar
 import click
 
 from sidecar.checks import InstalledTypes
+from sidecar.config.document import SIZE_LIMIT
 from sidecar.config.load import Source, load
 from sidecar.config.model import Config
 from sidecar.config.problems import ConfigError
@@ -40,18 +41,26 @@ def read_configuration(path: str, types: InstalledTypes) -> Config:
     Raises:
         ConfigError: with every problem that was found.
     """
-    source = Source("<stdin>", sys.stdin.buffer.read()) if path == "-" else Source.from_file(Path(path))
-    return load(source, types, os.environ)
+    return load(source_at(path), types, os.environ)
+
+
+def source_at(path: str, limit: int = SIZE_LIMIT) -> Source:
+    """Return what the file at `path` holds, or for - standard input.
+
+    Raises:
+        ConfigError: it cannot be read.
+    """
+    return Source("<stdin>", sys.stdin.buffer.read()) if path == "-" else Source.from_file(Path(path), limit)
 
 
 @contextmanager
-def exit_on_problems() -> Iterator[None]:
-    """Print the problems of a refused configuration and exit with 2."""
+def exit_on_problems(what: str = "configuration") -> Iterator[None]:
+    """Print the problems of what was refused and exit with 2."""
     try:
         yield
     except ConfigError as error:
         for problem in error.problems:
             click.echo(problem, err=True)
         count = len(error.problems)
-        click.echo(f"the configuration has {count} problem{'' if count == 1 else 's'}", err=True)
+        click.echo(f"the {what} has {count} problem{'' if count == 1 else 's'}", err=True)
         sys.exit(EXIT_CONFIGURATION)

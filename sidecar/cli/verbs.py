@@ -11,6 +11,7 @@ VERBS: Final = {
     "serve": "Serve the probes and run the checks until SIGTERM.",
     "check": "Run every check once, or until all pass, and show the results.",
     "validate": "Read the configuration and report every problem.",
+    "lint": "Judge the configuration against the pod that carries it.",
     "probe": "Ask a running sidecar.",
     "schema": "Print the JSON Schema of the configuration.",
     "types": "List the check types, or show the documentation of one.",

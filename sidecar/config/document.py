@@ -1,8 +1,11 @@
-"""Turns the bytes of a configuration into YAML nodes: they have positions, and scalars that are still text.
+"""Turns bytes into YAML nodes: they have positions, and scalars that are still text.
 
 Says in words what is no YAML, and bounds what a document may cost.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Final
 
 import yaml
@@ -20,6 +23,22 @@ NODE_LIMIT: Final = 100_000
 """Nodes written out; a check has about a dozen."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What a source may cost, and how the sentence ends that says so."""
+
+    size: int = SIZE_LIMIT
+    """Bytes."""
+    depth: int = DEPTH_LIMIT
+    nodes: int = NODE_LIMIT
+    too_large: str = ", which is all that a ConfigMap holds"
+    too_deep: str = "; is it a configuration of the sidecar?"
+    too_many: str = "; split the checks up"
+
+
+OF_A_CONFIGURATION: Final = Limits()
+
+
 def compose(name: str, content: bytes) -> Node | None:
     """Return the root node of the only document in `content`; None if there is none.
 
@@ -28,12 +47,34 @@ def compose(name: str, content: bytes) -> Node | None:
     Raises:
         ConfigError: it is no YAML, or too much of it.
     """
-    if len(content) > SIZE_LIMIT:
-        raise _refused(
-            Place(name), f"is larger than {SIZE_LIMIT // 1024} KiB, which is all that a ConfigMap holds"
-        )
+    with _reading(name, content, OF_A_CONFIGURATION) as loader:
+        return loader.get_single_node()
+
+
+def compose_all(name: str, content: bytes, limits: Limits) -> list[Node]:
+    """Return the root nodes of all documents in `content`.
+
+    Raises:
+        ConfigError: it is no YAML, or too much of it.
+    """
+    roots = []
+    with _reading(name, content, limits) as loader:
+        while loader.check_node():
+            roots.append(loader.get_node())
+    return [root for root in roots if root is not None]
+
+
+@contextmanager
+def _reading(name: str, content: bytes, limits: Limits) -> Iterator["_Loader"]:
+    """Lend a loader of `content`, and say in words what it stumbles over."""
+    if len(content) > limits.size:
+        raise _refused(Place(name), f"is larger than {limits.size // 1024} KiB{limits.too_large}")
     try:
-        return yaml.compose(content, Loader=_Loader)
+        loader = _Loader(content, limits)
+        try:
+            yield loader
+        finally:
+            loader.dispose()
     except ReaderError as error:
         raise _refused(_place_of_byte(name, content, error.position), _unreadable(error)) from error
     except _TooMuchError as error:
@@ -53,8 +94,9 @@ class _Loader(yaml.CBaseLoader):
     The resolver's hooks, called as each node begins and ends, are what the C parser lets us override.
     """
 
-    def __init__(self, content: bytes) -> None:
+    def __init__(self, content: bytes, limits: Limits) -> None:
         super().__init__(content)
+        self._limits = limits
         self._depth = 0
         self._nodes = 0
 
@@ -63,13 +105,15 @@ class _Loader(yaml.CBaseLoader):
         self._depth += 1
         self._nodes += 1
         mark = current_node.start_mark if current_node else None
-        if self._depth > DEPTH_LIMIT:
+        if self._depth > self._limits.depth:
             raise _TooMuchError(
-                problem=f"is nested deeper than {DEPTH_LIMIT} levels; is it a configuration of the sidecar?",
+                problem=f"is nested deeper than {self._limits.depth} levels{self._limits.too_deep}",
                 problem_mark=mark,
             )
-        if self._nodes > NODE_LIMIT:
-            raise _TooMuchError(problem=f"has more than {NODE_LIMIT:,} keys and values; split the checks up")
+        if self._nodes > self._limits.nodes:
+            raise _TooMuchError(
+                problem=f"has more than {self._limits.nodes:,} keys and values{self._limits.too_many}"
+            )
 
     def ascend_resolver(self) -> None:
         """Note that a node ends."""

@@ -278,6 +278,25 @@ class DurationKind(_Public):
 
 
 @dataclass(frozen=True, slots=True)
+class SwitchableKind(_Public):
+    """A duration, or the word `off`, which is None."""
+
+    span: DurationKind
+
+    def parse(self, scalar: Scalar) -> float | None:
+        """Return seconds, or None."""
+        return None if scalar.text == "off" else self.span.parse(scalar)
+
+    def show(self, value: float | None) -> str:
+        """Return seconds with their unit, or the word."""
+        return "off" if value is None else self.span.show(value)
+
+    def describe(self) -> Schema:
+        """Return the JSON Schema of the text; editors may take the word for a boolean."""
+        return {"anyOf": [{"enum": ["off", False]}, self.span.describe()]}
+
+
+@dataclass(frozen=True, slots=True)
 class IntegerKind(_Public):
     """A whole number in decimal, within bounds; `010` is none, because nobody knows which base was meant."""
 
@@ -468,6 +487,7 @@ Regex = Annotated[re.Pattern[str], RegexKind()]
 Duration = Annotated[float, DurationKind()]
 Span = Annotated[float, DurationKind(at_least=0.05)]
 """A duration that cannot be nothing: an interval, a deadline."""
+SwitchableSpan = Annotated[float | None, SwitchableKind(DurationKind(at_least=0.05))]
 Count = Annotated[int, IntegerKind(at_least=1, at_most=1000)]
 Port = Annotated[int, IntegerKind(at_least=1, at_most=65535)]
 NAME: Final = PatternKind(
@@ -478,3 +498,5 @@ Name = Annotated[str, NAME]
 Host = Annotated[str, HostKind()]
 FilePath = Annotated[str, FilePathKind()]
 """The absolute path of a file; a reload watches the files that a configuration names."""
+OutputPath = Annotated[str, PatternKind(r"/.+", "an absolute path; write one that begins with a slash")]
+"""The absolute path of a file that we write; no reload watches it."""

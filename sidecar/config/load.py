@@ -1,6 +1,6 @@
 """Reads a configuration: all of it or none, with every problem at once."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from inspect import get_annotations
@@ -12,7 +12,7 @@ from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from sidecar.config.check import CheckConfig, CheckType, CheckTypes
 from sidecar.config.document import SIZE_LIMIT, compose
 from sidecar.config.fields import NAME
-from sidecar.config.interpolate import Outside, interpolate
+from sidecar.config.interpolate import Outside, interpolate, read_secret_file
 from sidecar.config.model import Config, Sections
 from sidecar.config.problems import ConfigError, Mistake, Place, Problem, unknown
 from sidecar.config.reader import FLAWED, Item, Reader, TooLargeError, what
@@ -38,28 +38,33 @@ class Source:
     content: bytes = field(repr=False)
 
     @classmethod
-    def from_file(cls, path: Path) -> "Source":
-        """Read at most a byte more than a configuration may have.
+    def from_file(cls, path: Path, limit: int = SIZE_LIMIT) -> "Source":
+        """Read at most a byte more than `limit`, which is what a configuration may have.
 
         Raises:
             ConfigError: the file cannot be read.
         """
         try:
             with path.open("rb") as file:
-                return cls(str(path), file.read(SIZE_LIMIT + 1))
+                return cls(str(path), file.read(limit + 1))
         except OSError as error:
             sentence = f"cannot be read: {(error.strerror or 'unreadable').lower()}"
             raise ConfigError([Problem(Place(str(path)), "", sentence)]) from error
 
 
-def load(source: Source, types: CheckTypes, environ: Mapping[str, str]) -> Config:
+def load(
+    source: Source,
+    types: CheckTypes,
+    environ: Mapping[str, str],
+    read_file: Callable[[Path], bytes] = read_secret_file,
+) -> Config:
     """Return the configuration that `source` holds; blocks while it reads the secret files named there.
 
     Raises:
         ConfigError: with every problem that was found.
     """
     root = compose(source.name, source.content)
-    reader = Reader(source.name, Outside(environ))
+    reader = Reader(source.name, Outside(environ, read_file))
     if root is None:
         raise ConfigError([_whole(source, f"is empty; {_TOP_LEVEL}")])
     try:
@@ -219,6 +224,12 @@ class _Loading:
 
 
 def _advice(check: CheckConfig, *, gates_are_given: bool) -> Iterator[str]:
+    if check.hosts and not check.is_remote and Gate.STARTUP in check.gates:
+        yield (
+            f"holds back a start until {check.target} answers, which is inside the pod: a native sidecar or "
+            "an init container waits before the app is started, so that neither ever would; "
+            "write gates: readiness, or keep it where the sidecar is a plain container"
+        )
     if not check.is_remote:
         return
     if Gate.LIVENESS in check.gates:

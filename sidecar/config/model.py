@@ -4,10 +4,22 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
+from typing import Annotated
 
 from sidecar.config.check import CheckConfig, option
-from sidecar.config.fields import Host, Port, Span
+from sidecar.config.fields import (
+    Duration,
+    Host,
+    Name,
+    OutputPath,
+    Port,
+    Span,
+    SwitchableSpan,
+    Url,
+    UrlKind,
+)
 from sidecar.config.problems import Mistake, Place, Problem
+from sidecar.support.net import is_loopback
 
 
 class LogLevel(StrEnum):
@@ -43,11 +55,87 @@ class ServerConfig:
             yield Mistake(f"is the same as port, {self.port}; write another one", key="admin_port")
 
 
+class OnDeadline(StrEnum):
+    """What to do when the startup deadline passes with a check that has not been up."""
+
+    WAIT = "wait"
+    EXIT = "exit"
+
+
 @dataclass(frozen=True, kw_only=True)
 class StartupConfig:
     """How long a start may take."""
 
     deadline: Span = option("Time for every check that gates startup to have been up.", default=300.0)
+    on_deadline: OnDeadline = option(
+        "What follows when the deadline has passed: `wait` logs it and goes on, `exit` ends the process "
+        "with code 3.",
+        default=OnDeadline.WAIT,
+    )
+    fail_fast: SwitchableSpan = option(
+        "End the process with code 3 once a check that gates startup has failed so long for one reason that "
+        "waiting does not cure; `off` if left out.",
+        default=None,
+    )
+    latch_file: OutputPath | None = option(
+        "File on an emptyDir that remembers what has been up, so that a restart of our container does not "
+        "begin anew.",
+        default=None,
+    )
+
+
+class DrainReadyz(StrEnum):
+    """What `/readyz` answers while draining."""
+
+    FAIL = "fail"
+    KEEP = "keep"
+
+
+class Awaited(StrEnum):
+    """The status that a drain waits for."""
+
+    UP = "up"
+    DOWN = "down"
+
+
+@dataclass(frozen=True, kw_only=True)
+class UntilConfig:
+    """A check whose status ends a drain."""
+
+    check: Name = option("Name of the check.")
+    status: Awaited = option("The status to wait for: `up` or `down`.", default=Awaited.UP)
+
+
+@dataclass(frozen=True, kw_only=True)
+class NotifyConfig:
+    """How the app is told to stop taking work: one of the two."""
+
+    file: OutputPath | None = option("File to create.", default=None)
+    post: Annotated[Url, UrlKind((("http", 80),))] | None = option(
+        "URL on loopback to send a POST to.", default=None
+    )
+
+    def rules(self) -> Iterator[Mistake]:
+        """Yield what is wrong across the keys."""
+        if (self.file is None) is (self.post is None):
+            yield Mistake("needs either the key file or the key post")
+        if self.post is not None and not is_loopback(self.post.host):
+            yield Mistake("is outside the pod; write a URL on loopback, where the app listens", key="post")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DrainConfig:
+    """How we end: serving on until the endpoints know, and until work is done."""
+
+    delay: Duration = option("Time to serve on after a drain began.", default=5.0)
+    until: tuple[UntilConfig, ...] = option("Checks whose status a drain waits for as well.", default=())
+    deadline: Span = option("Time after which `until` is no longer waited for.", default=25.0)
+    readyz: DrainReadyz = option(
+        "Whether `/readyz` fails while draining: `fail`, or `keep` for proxies that fall back to "
+        "terminating endpoints.",
+        default=DrainReadyz.FAIL,
+    )
+    notify: NotifyConfig | None = option("How to tell the app when a drain begins.", default=None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +154,7 @@ class Sections:
 
     server: ServerConfig = option("The listeners.", default=ServerConfig())
     startup: StartupConfig = option("The start.", default=StartupConfig())
+    drain: DrainConfig = option("The end.", default=DrainConfig())
     log: LogConfig = option("The log.", default=LogConfig())
     ungated: bool = option(
         "Allow a configuration in which nothing gates startup or readiness.", default=False

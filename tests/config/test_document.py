@@ -8,7 +8,7 @@ import pytest
 from yaml.nodes import MappingNode, ScalarNode
 
 from sidecar.config import document
-from sidecar.config.document import DEPTH_LIMIT, SIZE_LIMIT, compose
+from sidecar.config.document import DEPTH_LIMIT, SIZE_LIMIT, Limits, compose
 from sidecar.config.load import Source
 from sidecar.config.problems import ConfigError
 from tests.config.world import problems
@@ -121,7 +121,7 @@ def test_a_document_may_be_nested_as_deep_as_the_limit() -> None:
 
 
 def test_a_document_may_have_as_many_nodes_as_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(document, "NODE_LIMIT", 1000)
+    monkeypatch.setattr(document, "OF_A_CONFIGURATION", Limits(nodes=1000))
 
     compose("c.yaml", b"[" + b"a," * 999 + b"]")
 

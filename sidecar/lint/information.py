@@ -1,0 +1,103 @@
+"""What a team should know of its pod: how far an outage reaches, and how long things take. Never a fault."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from sidecar.config.check import CheckConfig
+from sidecar.config.model import OnDeadline
+from sidecar.core.verdict import Gate
+from sidecar.lint.case import Case, Style
+from sidecar.lint.findings import Remark
+from sidecar.lint.pod import Probe, Role
+from sidecar.lint.questions import askers
+from sidecar.lint.rollout import removes_first
+from sidecar.lint.times import Outage, exit_time
+from sidecar.support.text import show_duration
+
+ROLLED_OUT: Final = ("Deployment", "StatefulSet", "DaemonSet")
+"""The kinds that replace pods; only the first says that a rollout has failed."""
+
+
+def outage_reach(case: Case) -> Iterator[Remark]:
+    """Say which pods an outage of a dependency takes out of the endpoints."""
+    for check, _ in _asked_for(case):
+        if check.is_remote:
+            yield Remark(
+                case.place_of(check),
+                f"an outage of {check.target}, which {check.name} asks, takes {_all_pods(case)} out of the "
+                "endpoints; with gates: startup it takes none, and still holds back a broken release",
+                "gates: startup",
+            )
+
+
+def outage_times(case: Case) -> Iterator[Remark]:
+    """Say how long it takes from the death of a dependency to out of the endpoints, and back."""
+    for check, probe in _asked_for(case):
+        outage = Outage.of(check, probe, is_held=check.name in case.holders)
+        yield Remark(case.place_of(check), f"{check.name}: {outage}")
+
+
+def rollout_times(case: Case) -> Iterator[Remark]:
+    """Say what becomes of a broken release, and when."""
+    if case.gating(Gate.STARTUP) and case.workload.kind in ROLLED_OUT:
+        steps = "; ".join((*_before_deadline(case), *_at_deadline(case), *_after_deadline(case)))
+        yield Remark(case.workload.update.place, f"a broken release: {steps}")
+
+
+def exit_times(case: Case) -> Iterator[Remark]:
+    """Say how long it takes from SIGTERM to the exit."""
+    if case.style is Style.INIT:
+        return
+    drain, has_hook = case.config.sections.drain, case.sidecar.pre_stop is not None
+    begin = "its preStop" if has_hook else "SIGTERM"
+    after = ", which comes after the app has gone" if case.style is Style.NATIVE and not has_hook else ""
+    yield Remark(
+        case.pod.grace_place,
+        f"{case.sidecar.name} exits {exit_time(drain)} after {begin}{after}; the pod is killed after "
+        f"{case.pod.grace}s",
+    )
+
+
+def _asked_for(case: Case) -> Iterator[tuple[CheckConfig, Probe]]:
+    """Yield the checks that take a pod out of the endpoints, with the probe that does it."""
+    if case.workload.is_to_complete:
+        return
+    for check in case.gating(Gate.READINESS):
+        probe = next(askers(case, check, Role.READINESS), None)
+        if probe is not None:
+            yield check, probe
+
+
+def _all_pods(case: Case) -> str:
+    if case.workload.kind == "Pod" or case.workload.replicas == 1:
+        return "the pod"
+    return f"all {case.workload.replicas} pods" if case.workload.replicas else "every pod"
+
+
+def _before_deadline(case: Case) -> Iterator[str]:
+    yield f"its first pod is never ready, and {_who_serves(case)} serving"
+    fail_fast = case.config.sections.startup.fail_fast
+    if fail_fast is not None:
+        yield f"the process exits with 3 after {show_duration(fail_fast)} of one permanent reason"
+
+
+def _who_serves(case: Case) -> str:
+    if removes_first(case):
+        return "only the old ones that are left go on"
+    if case.workload.kind == "Deployment":
+        return "the old ones go on"
+    return "all old ones but the one that it replaces go on"
+
+
+def _at_deadline(case: Case) -> Iterator[str]:
+    startup = case.config.sections.startup
+    what = "exits with 3" if startup.on_deadline is OnDeadline.EXIT else "says which checks are missing"
+    yield f"the sidecar {what} after {show_duration(startup.deadline)}"
+
+
+def _after_deadline(case: Case) -> Iterator[str]:
+    own = case.sidecar.probes.get(Role.STARTUP)
+    if own is not None:
+        yield f"the kubelet restarts it after {show_duration(own.budget)}"
+    if case.workload.kind == ROLLED_OUT[0]:
+        yield f"the rollout is reported as failed after {show_duration(case.workload.progress_deadline)}"

@@ -1,0 +1,398 @@
+"""A start does not wait for itself, and is given the time that it may take."""
+
+import pytest
+
+from tests.lint.pods import (
+    STARTUP,
+    Manifest,
+    Told,
+    app,
+    config,
+    deployment,
+    http,
+    job,
+    merged,
+    native,
+    plain,
+    pod,
+    sidecar,
+    told,
+    waiter,
+)
+
+LOCAL = "{name: app, type: http, url: 'http://localhost:8080/healthz', gates: [liveness, startup]}"
+DB = "{name: db, type: tcp, host: db, port: 5432, gates: startup}"
+NATIVE = {"restartPolicy": "Always"}
+
+
+def proxy(name: str = "proxy", *ports: int) -> Manifest:
+    """Return another native sidecar."""
+    declared = [{"containerPort": port} for port in ports]
+    return {"name": name, "image": name, **NATIVE, **({"ports": declared} if ports else {})}
+
+
+def around(
+    own: Manifest, *, before: tuple[Manifest, ...] = (), behind: tuple[Manifest, ...] = ()
+) -> Manifest:
+    """Return a Deployment whose native sidecar stands between other init containers."""
+    return deployment(pod(app(), before=(*before, {**own, **NATIVE}, *behind)))
+
+
+def test_a_native_sidecar_that_waits_for_the_app_is_told() -> None:
+    assert told("start-deadlock", deployment(), config(LOCAL)) == [
+        Told(
+            f"- {LOCAL}",
+            "sidecar waits for the check app before the app is started, and http://localhost:8080/healthz is "
+            "inside the pod: neither ever starts",
+            "gates: [liveness, readiness]",
+        )
+    ]
+
+
+def test_the_way_out_is_one_word_where_the_check_gates_nothing_else() -> None:
+    text = config("{name: app, type: tcp, host: '::1', port: 8080, gates: startup}")
+
+    [remark] = told("start-deadlock", deployment(), text)
+
+    assert remark.write == "gates: readiness"
+
+
+def test_a_startup_probe_that_asks_for_readiness_waits_for_what_gates_readiness() -> None:
+    own = sidecar(startupProbe=http("/readyz"))
+
+    assert [remark.write for remark in told("start-deadlock", deployment(native(own)))] == ["path: /startupz"]
+
+
+def test_an_init_container_that_waits_for_the_app_is_told() -> None:
+    spec = pod(app(), sidecar(), before=(waiter(),))
+
+    [remark] = told("start-deadlock", deployment(spec), config(LOCAL))
+
+    assert remark.sentence.startswith("wait waits for the check app before the app is started")
+
+
+@pytest.mark.parametrize(
+    "arguments", [("--only", "app"), ("--only=app",), ("--gate", "liveness"), ("--wait", "1m")]
+)
+def test_an_init_container_that_runs_the_apps_check_is_shown_the_gate(arguments: tuple[str, ...]) -> None:
+    spec = pod(app(), sidecar(), before=(waiter(*arguments),))
+
+    assert [remark.write for remark in told("start-deadlock", deployment(spec))] == ["--gate startup"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--gate", "startup"),
+        ("--gate=startup",),
+        ("--only", "sessions"),
+        ("--gate", "liveness", "--gate", "startup"),
+    ],
+)
+def test_an_init_container_that_leaves_the_apps_check_out_is_not_told(arguments: tuple[str, ...]) -> None:
+    assert told("start-deadlock", deployment(pod(app(), sidecar(), before=(waiter(*arguments),)))) == []
+
+
+def test_a_socket_file_is_inside_the_pod_too() -> None:
+    text = config("{name: cache, type: redis, url: 'unix:///run/redis.sock', gates: startup}")
+
+    [remark] = told("start-deadlock", deployment(), text)
+
+    assert "/run/redis.sock is inside the pod" in remark.sentence
+
+
+@pytest.mark.parametrize(
+    "manifest",
+    [
+        deployment(plain()),
+        deployment(native(sidecar(startupProbe=None))),
+        deployment(native(sidecar(startupProbe=http("/healthz")))),
+        deployment(native(sidecar(startupProbe=http("/anything")))),
+        around(sidecar(), before=(proxy("proxy", 8080),)),
+    ],
+    ids=[
+        "plain container",
+        "no startupProbe",
+        "asks for itself",
+        "asks nothing of ours",
+        "served by a proxy before",
+    ],
+)
+def test_a_start_that_somebody_answers_is_not_told(manifest: Manifest) -> None:
+    assert told("start-deadlock", manifest, config(LOCAL)) == []
+
+
+@pytest.mark.parametrize(
+    ("before", "behind"),
+    [((proxy("proxy", 9090),), ()), ((), (proxy("proxy", 8080),))],
+    ids=["another port", "behind"],
+)
+def test_a_proxy_with_another_port_or_behind_the_sidecar_does_not_answer(
+    before: tuple[Manifest, ...], behind: tuple[Manifest, ...]
+) -> None:
+    assert len(told("start-deadlock", around(sidecar(), before=before, behind=behind), config(LOCAL))) == 1
+
+
+def test_an_init_container_that_has_ended_answers_nobody() -> None:
+    ended = {"name": "migrate", "image": "app", "ports": [{"containerPort": 8080}]}
+
+    assert len(told("start-deadlock", around(sidecar(), before=(ended,)), config(LOCAL))) == 1
+
+
+def test_a_socket_file_may_be_a_native_sidecars_that_is_started_before() -> None:
+    text = config("{name: cache, type: redis, url: 'unix:///run/redis.sock', gates: startup}")
+
+    assert told("start-deadlock", around(sidecar(), before=(proxy(),)), text) == []
+
+
+ISTIO = {"sidecar.istio.io/inject": "true"}
+LINKERD = {"linkerd.io/inject": "enabled"}
+
+
+def meshed(
+    spec: Manifest, *, labels: Manifest | None = None, annotations: Manifest | None = None
+) -> Manifest:
+    """Return a Deployment whose pods have labels and annotations."""
+    metadata = {"labels": labels or {}, "annotations": annotations or {}}
+    return deployment(spec, template={"metadata": metadata, "spec": spec})
+
+
+@pytest.mark.parametrize(
+    ("labels", "annotations", "mesh", "write"),
+    [
+        (ISTIO, {}, "Istio", 'sidecar.istio.io/nativeSidecar: "true"'),
+        ({}, ISTIO, "Istio", 'sidecar.istio.io/nativeSidecar: "true"'),
+        ({}, LINKERD, "Linkerd", 'config.beta.linkerd.io/proxy-enable-native-sidecar: "true"'),
+        (
+            {},
+            {"linkerd.io/inject": "ingress"},
+            "Linkerd",
+            'config.beta.linkerd.io/proxy-enable-native-sidecar: "true"',
+        ),
+    ],
+)
+def test_a_start_before_the_mesh_has_opened_the_network_is_told(
+    labels: Manifest, annotations: Manifest, mesh: str, write: str
+) -> None:
+    manifest = meshed(native(), labels=labels, annotations=annotations)
+
+    assert told("start-before-mesh", manifest) == [
+        Told(
+            "- name: sidecar",
+            f"sidecar waits for sessions, and what it sends goes to {mesh}'s proxy, which is started only "
+            "after it",
+            write,
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    "annotations",
+    [
+        {"sidecar.istio.io/inject": "false"},
+        {"linkerd.io/inject": "disabled"},
+        {**ISTIO, "sidecar.istio.io/nativeSidecar": "true"},
+        {**LINKERD, "config.beta.linkerd.io/proxy-enable-native-sidecar": "true"},
+        {**LINKERD, "config.alpha.linkerd.io/proxy-enable-native-sidecar": "true"},
+        {**ISTIO, "traffic.sidecar.istio.io/excludeOutboundPorts": "80, 6379"},
+        {**LINKERD, "config.linkerd.io/skip-outbound-ports": "6000-6379"},
+    ],
+)
+def test_a_start_with_an_open_network_is_not_told(annotations: Manifest) -> None:
+    assert told("start-before-mesh", meshed(native(), annotations=annotations)) == []
+
+
+@pytest.mark.parametrize("ports", ["80", "6380-6400", "6370-6378", "*", "", "a-b"])
+def test_other_ports_that_pass_the_proxy_by_do_not_help(ports: str) -> None:
+    annotations = {**ISTIO, "traffic.sidecar.istio.io/excludeOutboundPorts": ports}
+
+    assert len(told("start-before-mesh", meshed(native(), annotations=annotations))) == 1
+
+
+def test_a_native_proxy_before_the_sidecar_has_opened_the_network() -> None:
+    assert told("start-before-mesh", around(sidecar(), before=(proxy("istio-proxy"),))) == []
+
+
+def test_a_proxy_behind_the_sidecar_is_told() -> None:
+    for manifest in (
+        around(sidecar(), behind=(proxy("linkerd-proxy"),)),
+        deployment(pod(app(), {"name": "linkerd-proxy", "image": "p"}, before=({**sidecar(), **NATIVE},))),
+    ):
+        assert [remark.write for remark in told("start-before-mesh", manifest)] == [
+            "linkerd-proxy before sidecar, with restartPolicy: Always"
+        ]
+
+
+@pytest.mark.parametrize(
+    ("spec", "text"),
+    [
+        (plain(), config()),
+        (native(sidecar(startupProbe=None)), config()),
+        (native(), config(LOCAL)),
+    ],
+    ids=["starts beside the proxy", "waits for nothing", "sends nothing out"],
+)
+def test_a_mesh_is_no_matter_where_nothing_waits_for_the_network(spec: Manifest, text: str) -> None:
+    assert told("start-before-mesh", meshed(spec, annotations=ISTIO), text) == []
+
+
+BUILDS = (
+    "{name: builds, type: rabbitmq, url: 'amqp://rabbitmq', queues: [builds, done], exchanges: [events], "
+    "gates: startup}"
+)
+
+
+def test_a_start_that_waits_for_queues_and_exchanges_is_told() -> None:
+    assert told("start-waits-for-app", deployment(), config(BUILDS)) == [
+        Told(
+            f"- {BUILDS}",
+            "sidecar waits for the queue builds, the queue done, the exchange events before the app is "
+            "started: if the app, or an init container behind it, creates one of them, neither ever starts",
+            "gates: readiness",
+        )
+    ]
+
+
+def test_an_init_container_that_waits_for_queues_is_told() -> None:
+    spec = pod(app(), sidecar(startupProbe=None), before=(waiter(),))
+
+    assert len(told("start-waits-for-app", deployment(spec), config(BUILDS))) == 1
+
+
+@pytest.mark.parametrize(
+    ("spec", "text"),
+    [
+        (plain(), config(BUILDS)),
+        (native(), config(BUILDS.replace("startup", "readiness"))),
+        (native(), config("{name: builds, type: rabbitmq, url: 'amqp://rabbitmq', gates: startup}")),
+        (native(), config(DB)),
+    ],
+    ids=["plain container", "gates readiness", "only the broker", "no broker"],
+)
+def test_a_start_that_waits_for_nothing_of_the_apps_is_not_told(spec: Manifest, text: str) -> None:
+    assert told("start-waits-for-app", deployment(spec), text) == []
+
+
+def test_an_init_container_that_serves_is_told() -> None:
+    assert told("init-never-ends", deployment(pod(app(), before=(sidecar(),)))) == [
+        Told(
+            "- name: sidecar",
+            "sidecar is an init container that serves: it never ends, and the app never starts",
+            "restartPolicy: Always",
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        native(),
+        plain(),
+        pod(app(), before=(waiter(),)),
+        pod(app(), before=(merged(waiter(), {"args": ["validate"]}),)),
+    ],
+)
+def test_an_init_container_that_ends_is_not_told(spec: Manifest) -> None:
+    assert told("init-never-ends", deployment(spec)) == []
+
+
+@pytest.mark.parametrize("kind", ["Job", "CronJob"])
+def test_a_plain_container_that_serves_on_is_told_in_a_job(kind: str) -> None:
+    manifest = job(plain())
+    if kind == "CronJob":
+        manifest = {
+            "kind": kind,
+            "metadata": {"name": "builds"},
+            "spec": {"jobTemplate": {"spec": manifest["spec"]}},
+        }
+
+    assert told("job-never-completes", manifest) == [
+        Told(
+            "- name: sidecar",
+            f"sidecar is a plain container of {kind} builds: it goes on serving when the work is done, and "
+            "the pod never completes",
+            "restartPolicy: Always, and sidecar among the initContainers",
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    "manifest",
+    [
+        job(native()),
+        deployment(plain()),
+        job(plain(sidecar(args=["check"]))),
+        job(pod(app(), before=(sidecar(),))),
+    ],
+    ids=["native", "no job", "checks once", "init"],
+)
+def test_a_pod_that_completes_or_need_not_is_not_told(manifest: Manifest) -> None:
+    assert told("job-never-completes", manifest) == []
+
+
+def budget(**times: int) -> Manifest:
+    return deployment(native(sidecar(startupProbe=http("/startupz", **times))))
+
+
+def test_a_startup_probe_a_second_shorter_than_the_deadline_and_half_a_minute_is_told() -> None:
+    assert told("startup-budget", budget(periodSeconds=1, failureThreshold=329)) == [
+        Told(
+            "startupProbe:",
+            "sidecar: startupProbe gives up after 329s, and the startup deadline is 5m: the kubelet restarts "
+            "it too early",
+            "failureThreshold: 330",
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    "times",
+    [
+        {"periodSeconds": 1, "failureThreshold": 330},
+        {"periodSeconds": 1, "failureThreshold": 300, "initialDelaySeconds": 30},
+    ],
+)
+def test_a_startup_probe_as_long_as_the_deadline_and_half_a_minute_is_not_told(times: dict[str, int]) -> None:
+    assert told("startup-budget", budget(**times)) == []
+
+
+def test_the_shown_budget_counts_the_initial_delay_and_is_rounded_up() -> None:
+    [remark] = told("startup-budget", budget(periodSeconds=7, failureThreshold=10, initialDelaySeconds=20))
+
+    assert remark.write == "failureThreshold: 45"
+
+
+def test_the_defaults_of_a_startup_probe_are_too_short() -> None:
+    [remark] = told("startup-budget", budget())
+
+    assert "gives up after 30s" in remark.sentence
+
+
+def test_an_app_whose_startup_probe_waits_for_all_checks_needs_the_same_budget() -> None:
+    theirs = app(startupProbe=http("/readyz", periodSeconds=2, failureThreshold=30))
+
+    [remark] = told("startup-budget", deployment(plain(theirs=theirs)))
+
+    assert remark.sentence.startswith("app: startupProbe gives up after 60s")
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("/startupz", config("{name: db, type: tcp, host: db, port: 1, gates: readiness}")),
+        ("/readyz/sessions", config()),
+        ("/healthz", config()),
+        ("/none-of-ours", config()),
+    ],
+)
+def test_a_startup_probe_that_does_not_wait_for_the_deadline_is_not_told(path: str, text: str) -> None:
+    assert told("startup-budget", deployment(native(sidecar(startupProbe=http(path)))), text) == []
+
+
+def test_the_budget_follows_the_configured_deadline() -> None:
+    assert told("startup-budget", budget(failureThreshold=9), config(startup="startup: {deadline: 1m}")) == []
+    assert (
+        len(told("startup-budget", budget(failureThreshold=8), config(startup="startup: {deadline: 1m}")))
+        == 1
+    )
+    assert STARTUP not in config(startup="startup: {deadline: 1m}")
