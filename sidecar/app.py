@@ -9,20 +9,26 @@ import sys
 import threading
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any, Final, NoReturn
 
 from sidecar.config.check import CheckConfig, CheckType, CheckTypes
 from sidecar.config.model import Config
 from sidecar.config.problems import ConfigError, Place, Problem
+from sidecar.core.check import Reason
+from sidecar.core.events import Event, StatusChanged
 from sidecar.core.phase import Phase
 from sidecar.core.result import Result
 from sidecar.metrics import metrics_renderer
 from sidecar.runtime.board import Board
+from sidecar.runtime.changes import Changes
 from sidecar.runtime.clock import Clock
 from sidecar.runtime.journal import log_event
-from sidecar.runtime.lifecycle import StopSignals
+from sidecar.runtime.lifecycle import Signals
 from sidecar.runtime.pulse import Pulse
+from sidecar.runtime.reload import Reloader, ReloadRecord
 from sidecar.runtime.scheduler import Scheduler, Surroundings
 from sidecar.runtime.sweep import Report, sweep
 from sidecar.support.loop import SidecarLoop
@@ -37,6 +43,14 @@ SETTLED_AFTER: Final = 10.0
 """Seconds after which what a start allocates is there to stay."""
 
 log = logging.getLogger("sidecar")
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a configuration came from, and how to read it again; `read` blocks and raises `ConfigError`."""
+
+    path: Path
+    read: Callable[[], Config]
 
 
 def require_drivers(config: Config, types: CheckTypes) -> None:
@@ -67,8 +81,17 @@ def find_type(types: CheckTypes, check: CheckConfig) -> CheckType[Any]:
     return found
 
 
-def serve(config: Config, types: CheckTypes) -> int:
+def serve(
+    config: Config,
+    types: CheckTypes,
+    redact: Redactor,
+    *,
+    origin: Origin | None = None,
+) -> int:
     """Serve until a stop signal; return the exit code: 0, or 1 after a crash of our own.
+
+    `redact` blots secrets out of messages, and learns those of every configuration to come. With an
+    `origin` the configuration is read again when its file, or one that it names, has changed.
 
     Raises:
         ListenError: a port cannot be listened on.
@@ -77,9 +100,12 @@ def serve(config: Config, types: CheckTypes) -> int:
     main = bind([server.host] if server.host else EVERY_ADDRESS, server.port)
     admin = bind(LOOPBACK, server.admin_port)
     loop = SidecarLoop()
-    stopping = asyncio.Event()
-    with StopSignals(lambda: loop.call_soon_threadsafe(stopping.set)):
-        return run_to_end(loop, _Process(config, types, stopping).run(main, admin))
+    process = _Process(config, types, redact, origin)
+    with Signals(
+        lambda: loop.call_soon_threadsafe(process.stop),
+        reload=lambda: loop.call_soon_threadsafe(process.reload),
+    ):
+        return run_to_end(loop, process.run(main, admin))
 
 
 def check_once(
@@ -132,18 +158,32 @@ def leave(code: int) -> NoReturn:
 class _Process:
     """One run of the server, from open listeners to the last closed connection."""
 
-    def __init__(self, config: Config, types: CheckTypes, stopping: asyncio.Event) -> None:
+    def __init__(self, config: Config, types: CheckTypes, redact: Redactor, origin: Origin | None) -> None:
         self._config = config
         self._types = types
-        self._stopping = stopping
+        self._redact = redact
+        self._origin = origin
+        self._stopping = asyncio.Event()
         self._clock = Clock()
         self._pulse = Pulse(self._clock)
+        self._reloads = ReloadRecord()
+        self._reloader: Reloader | None = None
         self._board = Board(
             config.checks,
             started_at=self._clock.monotonic(),
             startup_deadline=config.sections.startup.deadline,
         )
         self._board.subscribe(log_event)
+        self._board.subscribe(self._reload_refused_credentials)
+
+    def stop(self) -> None:
+        """Begin to stop."""
+        self._stopping.set()
+
+    def reload(self) -> None:
+        """Read the configuration again, if it has a file."""
+        if self._reloader is not None:
+            self._reloader.wake()
 
     async def run(self, main: list[socket.socket], admin: list[socket.socket]) -> int:
         """Serve until told to stop; return the exit code."""
@@ -164,18 +204,21 @@ class _Process:
 
     def _site(self, *, is_trusted: bool) -> Site:
         probes = Probes(self._board, self._pulse, self._clock)
-        render_metrics = metrics_renderer(self._board, self._pulse, self._clock)
+        render_metrics = metrics_renderer(self._board, self._pulse, self._reloads, self._clock)
         return Site(self._board, probes, render_metrics, is_trusted=is_trusted)
 
     async def _run_checks(self) -> None:
         async with asyncio.TaskGroup() as group:
-            heartbeat = group.create_task(self._pulse.beat_forever(), name="pulse")
+            loops = [group.create_task(self._pulse.beat_forever(), name="pulse")]
             scheduler = Scheduler(
                 group,
                 Surroundings(board=self._board, pulse=self._pulse, clock=self._clock),
                 find=partial(find_type, self._types),
-                redact=Redactor(self._config.secrets),
+                redact=self._redact,
             )
+            if self._origin is not None:
+                self._reloader = self._new_reloader(self._origin, scheduler)
+                loops.append(group.create_task(self._reloader.watch_forever(), name="reload"))
             try:
                 scheduler.start(self._config.checks)
                 _spare_the_collector()
@@ -185,7 +228,30 @@ class _Process:
             finally:
                 self._board.enter(Phase.STOPPED)
                 await scheduler.aclose()
-                heartbeat.cancel()
+                for loop in loops:
+                    loop.cancel()
+
+    def _new_reloader(self, origin: Origin, scheduler: Scheduler) -> Reloader:
+        def read() -> Config:
+            config = origin.read()
+            require_drivers(config, self._types)
+            return config
+
+        def apply(config: Config, changes: Changes) -> None:
+            self._redact.learn(config.secrets)
+            self._board.apply(config.checks, edited=changes.edited, now=self._clock.monotonic())
+            scheduler.apply(config.checks, changes)
+            _spare_the_collector()
+
+        return Reloader(
+            origin.path, self._config, read=read, apply=apply, record=self._reloads, pulse=self._pulse
+        )
+
+    def _reload_refused_credentials(self, event: Event) -> None:
+        """Have a look at the files when credentials are refused: they may have rotated."""
+        last = event.after.last if isinstance(event, StatusChanged) else None
+        if last is not None and last.reason is Reason.AUTH:
+            self.reload()
 
 
 def _spare_the_collector() -> None:

@@ -27,6 +27,7 @@ from sidecar.core.verdict import Answer, Probe
 from sidecar.runtime.board import DURATION_BUCKETS, Board, Entry
 from sidecar.runtime.clock import Clock
 from sidecar.runtime.pulse import Pulse
+from sidecar.runtime.reload import ReloadRecord
 
 CHECK: Final = ("check", "type")
 BOUNDS: Final = (*map(str, DURATION_BUCKETS), "+Inf")
@@ -35,11 +36,11 @@ SERIES_OF_A_HEALTHY_CHECK: Final = 12
 
 
 def metrics_renderer(
-    board: Board, pulse: Pulse, clock: Clock | None = None
+    board: Board, pulse: Pulse, reloads: ReloadRecord, clock: Clock | None = None
 ) -> Callable[[str], tuple[bytes, str]]:
     """Return a function from an Accept header to the exposition and its content type."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_BoardCollector(board, pulse, clock or Clock()))
+    registry.register(_BoardCollector(board, pulse, reloads, clock or Clock()))
     ProcessCollector(registry=registry)
 
     def render(accept: str) -> tuple[bytes, str]:
@@ -50,9 +51,10 @@ def metrics_renderer(
 
 
 class _BoardCollector(Collector):
-    def __init__(self, board: Board, pulse: Pulse, clock: Clock) -> None:
+    def __init__(self, board: Board, pulse: Pulse, reloads: ReloadRecord, clock: Clock) -> None:
         self._board = board
         self._pulse = pulse
+        self._reloads = reloads
         self._clock = clock
 
     def collect(self) -> Iterator[Metric]:
@@ -71,6 +73,16 @@ class _BoardCollector(Collector):
             "sidecar_event_loop_lag_seconds",
             "By how much the event loop was late at worst, in the last 15 to 30 seconds.",
             value=self._pulse.lag,
+        )
+        yield GaugeMetricFamily(
+            "sidecar_config_last_reload_successful",
+            "Whether the configuration on disk is the one in force.",
+            value=float(self._reloads.was_successful),
+        )
+        yield GaugeMetricFamily(
+            "sidecar_config_last_reload_success_timestamp_seconds",
+            "When a configuration was last put into force.",
+            value=self._reloads.last_success_time,
         )
         build = InfoMetricFamily("sidecar_build", "The version that runs, and the Python that runs it.")
         build.add_metric((), {"version": __version__, "python": platform.python_version()})

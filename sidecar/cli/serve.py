@@ -2,10 +2,11 @@
 
 import logging
 import sys
+from pathlib import Path
 
 import click
 
-from sidecar.app import require_drivers, serve
+from sidecar.app import Origin, require_drivers, serve
 from sidecar.checks import InstalledTypes
 from sidecar.cli._configuration import EXIT_FAILURE, config_option, exit_on_problems, read_configuration
 from sidecar.config.model import Config, LogFormat
@@ -27,19 +28,25 @@ def command(path: str) -> None:
     with exit_on_problems():
         config = read_configuration(path, types)
         require_drivers(config, types)
-    _set_up_logs(config)
+    redact = Redactor(config.secrets)
+    _set_up_logs(config, redact)
     for advice in config.advice:
         log.warning(
             "advice", extra={"place": str(advice.place), "about": advice.path, "detail": advice.sentence}
         )
     try:
-        sys.exit(serve(config, types))
+        sys.exit(serve(config, types, redact, origin=_origin(path, types)))
     except ListenError as error:
         log.critical(str(error))
         sys.exit(EXIT_FAILURE)
 
 
-def _set_up_logs(config: Config) -> None:
+def _origin(path: str, types: InstalledTypes) -> Origin | None:
+    """Return where the configuration can be read again; standard input cannot."""
+    return None if path == "-" else Origin(Path(path), lambda: read_configuration(path, types))
+
+
+def _set_up_logs(config: Config, redact: Redactor) -> None:
     wanted = config.sections.log
     as_json = not sys.stderr.isatty() if wanted.format is LogFormat.AUTO else wanted.format is LogFormat.JSON
-    set_up_logs(level=wanted.level, as_json=as_json, redact=Redactor(config.secrets))
+    set_up_logs(level=wanted.level, as_json=as_json, redact=redact)

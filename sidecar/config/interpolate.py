@@ -7,6 +7,7 @@ import errno
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -75,6 +76,16 @@ class Outside:
     environ: Mapping[str, str] = field(repr=False)
     read_file: Callable[[Path], bytes] = read_secret_file
     files: set[Path] = field(default_factory=set)
+
+    @contextmanager
+    def files_apart(self) -> Iterator[set[Path]]:
+        """Collect the files that are named inside the block apart from those named before it."""
+        before = set(self.files)
+        self.files.clear()
+        try:
+            yield self.files
+        finally:
+            self.files.update(before)
 
     def name_file(self, path: str) -> None:
         """Note that the configuration names the file at `path`."""

@@ -89,6 +89,7 @@ class _Loading:
         self._type_names = cache(types.names)
         self._places: dict[str, Place] = {}
         self._names: dict[str, Place] = {}
+        self._files_of: dict[str, frozenset[Path]] = {}
         self._advice: list[Problem] = []
 
     def read(self, root: Node) -> Config | None:
@@ -110,6 +111,7 @@ class _Loading:
             secrets=frozenset(self._reader.secrets),
             files=frozenset(self._reader.outside.files),
             advice=tuple(self._advice),
+            files_of=self._files_of,
             places=self._places,
         )
 
@@ -153,9 +155,12 @@ class _Loading:
             fallback = {
                 key: value for key, value in defaults.items() if not _has_own_default(check_type.config, key)
             }
-            check = self._reader.read_items(node, items, check_type.config, fallback)
+            with self._reader.outside.files_apart() as files:
+                check = self._reader.read_items(node, items, check_type.config, fallback)
+                named = frozenset(files)
             if check is FLAWED:
                 return None
+            self._files_of[check.name] = named
             self._places[check.name] = self._reader.place(node)
             self._advise(node, check, gates_are_given="gates" in items or "gates" in defaults)
             return check  # type: ignore[no-any-return]  # read_items returns what it was asked for

@@ -171,6 +171,8 @@ class Config:
     """Every text that must never be shown."""
     files: frozenset[Path] = frozenset()
     """Every file that the configuration names."""
+    files_of: Mapping[str, frozenset[Path]] = field(default_factory=dict)
+    """The files that each check names."""
     advice: tuple[Problem, ...] = ()
     """What is allowed and worth a second thought."""
     places: Mapping[str, Place] = field(default_factory=dict)

@@ -6,7 +6,7 @@ is still true.
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -59,6 +59,8 @@ class Entry:
     state: State
     tally: Tally = field(default_factory=Tally)
     runs_in_status: int = 0
+    is_new: bool = False
+    """Added or edited while we were serving: gates nothing until it has been up."""
 
     @property
     def standing(self) -> Standing:
@@ -68,6 +70,7 @@ class Entry:
             name=config.name,
             gates=config.gates,
             state=self.state,
+            is_new=self.is_new,
             stale_at=stale_at(
                 self.state,
                 interval=config.interval,
@@ -107,6 +110,14 @@ class Board:
         """Return what verdicts are judged from, in the configured order."""
         return [entry.standing for entry in self._entries.values()]
 
+    def state(self, name: str) -> State:
+        """Return the state of a check.
+
+        Raises:
+            KeyError: no check has this name.
+        """
+        return self._entries[name].state
+
     def verdict(self, probe: Probe, now: float) -> Verdict:
         """Return what `probe` answers at the monotonic second `now`."""
         return judge(probe, self.standings(), self.phase, self.latch, now)
@@ -119,6 +130,18 @@ class Board:
     def count_request(self, probe: str, code: int) -> None:
         """Count one answered probe."""
         self.requests[probe, code] += 1
+
+    def apply(self, configs: Sequence[CheckConfig], *, edited: Collection[str], now: float) -> None:
+        """Have these checks from now on, those of `edited` without the state that they had under their name.
+
+        Once startup has passed, a check that has not been up since it was last changed gates nothing: an edit
+        that reaches every pod at once takes none out.
+        """
+        self._entries = {
+            each.name: self._entry(each, is_edited=each.name in edited, now=now) for each in configs
+        }
+        self.version += 1
+        self._pass_startup(now)
 
     def record(self, name: str, result: Result) -> State:
         """Take down one more result of a check; return the state that it settled into."""
@@ -145,6 +168,15 @@ class Board:
         if phase is not self.phase:
             self.phase = phase
             self.version += 1
+
+    def _entry(self, config: CheckConfig, *, is_edited: bool, now: float) -> Entry:
+        old = self._entries.get(config.name)
+        if old is None or is_edited:
+            state = State(since=now)
+            tally = old.tally if old and old.config.type == config.type else Tally()
+            return Entry(config, state, tally, is_new=self.latch.startup_passed)
+        is_new = old.is_new or (config != old.config and self.latch.startup_passed)
+        return replace(old, config=config, is_new=is_new)
 
     def _change_status(self, entry: Entry, before: State) -> StatusChanged:
         entry.tally.transitions[entry.state.status] += 1

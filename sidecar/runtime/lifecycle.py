@@ -11,6 +11,7 @@ from types import FrameType
 from typing import Final, Self
 
 STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
+RELOAD_SIGNAL: Final = signal.SIGHUP
 STOP_LIMIT: Final = 3.0
 """Seconds from the stop signal to the end, whatever refuses to stop."""
 LAST_WORDS_WITHIN: Final = 0.2
@@ -21,21 +22,23 @@ SHORTEST_WAIT: Final = 0.001
 log = logging.getLogger(__name__)
 
 
-class StopSignals:
-    """Hears SIGTERM and SIGINT in a thread of its own, so that a blocked event loop does not hold up the end.
+class Signals:
+    """Hears SIGTERM, SIGINT and SIGHUP in a thread: a blocked event loop does not hold up the end.
 
-    The first signal calls `stop`, in that thread. The second, or `limit` seconds, end the process with
-    `leave`. Made in the main thread; one at a time in a process.
+    SIGHUP calls `reload`, and the first stop signal `stop`, both in that thread. The second, or `limit`
+    seconds, end the process with `leave`. Made in the main thread; one at a time in a process.
     """
 
     def __init__(
         self,
         stop: Callable[[], object],
         *,
+        reload: Callable[[], object] = lambda: None,
         limit: float = STOP_LIMIT,
         leave: Callable[[int], None] = os._exit,
     ) -> None:
         self._stop = stop
+        self._reload = reload
         self._limit = limit
         self._leave = leave
         self._heard, self._wakeup = socket.socketpair()
@@ -45,7 +48,7 @@ class StopSignals:
     def __enter__(self) -> Self:
         """Begin to listen; the socket comes first, so that no signal is handled without being heard."""
         signal.set_wakeup_fd(self._wakeup.fileno(), warn_on_full_buffer=False)
-        for number in STOP_SIGNALS:
+        for number in (*STOP_SIGNALS, RELOAD_SIGNAL):
             self._previous[number] = signal.signal(number, _note)
         threading.Thread(target=self._listen, name="stop-signals", daemon=True).start()
         return self
@@ -82,6 +85,8 @@ class StopSignals:
         while True:
             self._heard.settimeout(until and max(until - time.monotonic(), SHORTEST_WAIT))
             received = self._heard.recv(1)
+            if received and received[0] == RELOAD_SIGNAL:
+                self._reload()
             if not received or received[0] in STOP_SIGNALS:
                 return bool(received)
 

@@ -1,14 +1,15 @@
 """When checks run: one supervised loop per check, their runs paced, never two runs of one check at once."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any, Final, Never
 
 from sidecar.config.check import CheckConfig, CheckType
-from sidecar.core.state import next_delay
+from sidecar.core.state import State, next_delay
 from sidecar.runtime.board import Board
+from sidecar.runtime.changes import Changes
 from sidecar.runtime.clock import Clock
 from sidecar.runtime.imports import Imports
 from sidecar.runtime.pacer import Pacer
@@ -44,24 +45,37 @@ class CheckLoop:
     """Runs one check for ever: run, record, pause until it is time or the connection is lost."""
 
     def __init__(self, config: CheckConfig, runner: Runner, shared: Surroundings) -> None:
+        self.is_running = False
+        """Whether a run is under way."""
         self._config = config
         self._runner = runner
         self._shared = shared
 
     async def run_forever(self, first_delay: float) -> Never:
-        """Begin after `first_delay` seconds, and end only when cancelled."""
+        """Begin after `first_delay` seconds, and end only when cancelled; can be begun again after that."""
         await self._sleep(first_delay)
         while True:
-            await self._run_once()
+            await self._pause(await self._run_once())
 
-    async def _run_once(self) -> None:
+    def adjust(self, config: CheckConfig) -> None:
+        """Use the answers as `config` says, from the end of the next run on."""
+        self._config = config
+
+    def delay_after(self, state: State) -> float:
+        """Return the seconds to the next run of a check in this state."""
+        config = self._config
+        delay = next_delay(state, interval=config.interval, failure_threshold=config.failure_threshold)
+        return vary(delay, self._shared.dice)
+
+    async def _run_once(self) -> float:
+        """Run and record; return the seconds to the next run."""
         self._expect_within(2 * (self._config.timeout + CANCEL_GRACE))
-        result = await self._runner.run()
-        state = self._shared.board.record(self._config.name, result)
-        delay = next_delay(
-            state, interval=self._config.interval, failure_threshold=self._config.failure_threshold
-        )
-        await self._pause(vary(delay, self._shared.dice))
+        self.is_running = True
+        try:
+            result = await self._runner.run()
+        finally:
+            self.is_running = False
+        return self.delay_after(self._shared.board.record(self._config.name, result))
 
     async def _pause(self, delay: float) -> None:
         """Wait until it is time, or until shortly after the connection was lost: a loss is a question."""
@@ -99,25 +113,36 @@ class Scheduler:
         self._shared = shared
         self._find = find
         self._redact = redact
-        self._loops: dict[str, tuple[asyncio.Task[Never], Runner]] = {}
+        self._live: dict[str, _Live] = {}
         self._imports = Imports()
 
-    def start(self, configs: Sequence[CheckConfig]) -> None:
+    def start(self, configs: Iterable[CheckConfig]) -> None:
         """Start a loop for each check."""
         for config in configs:
-            self._start_loop(config)
+            self._start_one(config)
+
+    def apply(self, configs: Sequence[CheckConfig], changes: Changes) -> None:
+        """Have these checks run from now on; what did not change keeps its loop and its connection.
+
+        Nobody waits: what is replaced is stopped and closed beside the others.
+        """
+        ended = [self._live.pop(name) for name in (*changes.removed, *changes.edited)]
+        for name in changes.removed:
+            self._shared.pulse.forget(f"check:{name}")
+        if ended:
+            self._group.create_task(_end(ended), name="close")
+        self.start(config for config in configs if config.name in changes.added | changes.edited)
+        for config in configs:
+            if config.name in changes.adjusted:
+                self._adjust(config)
 
     async def aclose(self) -> None:
         """Stop every loop and close every check, side by side, within 1.3 seconds."""
-        loops = list(self._loops.values())
-        for task, _ in loops:
-            task.cancel()
-        await asyncio.gather(*(task for task, _ in loops), return_exceptions=True)
-        await asyncio.gather(*(runner.aclose() for _, runner in loops))
+        live, self._live = list(self._live.values()), {}
+        await _end(live)
         await self._imports.aclose()
-        self._loops.clear()
 
-    def _start_loop(self, config: CheckConfig) -> None:
+    def _start_one(self, config: CheckConfig) -> None:
         check_type = self._find(config)
         runner = Runner(
             check_type.build(config),
@@ -129,11 +154,45 @@ class Scheduler:
             clock=self._shared.clock,
         )
         loop = CheckLoop(config, runner, self._shared)
-        task = self._group.create_task(
-            self._run_loop(loop, check_type.drivers, config.initial_delay), name=f"check:{config.name}"
-        )
-        self._loops[config.name] = (task, runner)
+        task = self._begin(config.name, self._run_loop(loop, check_type.drivers, config.initial_delay))
+        self._live[config.name] = _Live(loop, runner, task)
+
+    def _adjust(self, config: CheckConfig) -> None:
+        """Have a loop go on under another configuration; one that pauses begins a new pause."""
+        live = self._live[config.name]
+        live.loop.adjust(config)
+        if not live.loop.is_running:
+            live.task.cancel()
+            delay = live.loop.delay_after(self._shared.board.state(config.name))
+            resumed = _resume(live.loop, delay, after=live.task)
+            self._live[config.name] = replace(live, task=self._begin(config.name, resumed))
+
+    def _begin(self, name: str, work: Coroutine[Any, Any, Never]) -> asyncio.Task[Never]:
+        return self._group.create_task(work, name=f"check:{name}")
 
     async def _run_loop(self, loop: CheckLoop, drivers: Iterable[Driver], first_delay: float) -> Never:
         await self._imports.load(drivers)
         await loop.run_forever(first_delay)
+
+
+@dataclass(frozen=True, slots=True)
+class _Live:
+    """A check that is being run."""
+
+    loop: CheckLoop
+    runner: Runner
+    task: asyncio.Task[Never]
+
+
+async def _resume(loop: CheckLoop, delay: float, *, after: asyncio.Task[Never]) -> Never:
+    await asyncio.wait({after})
+    await loop.run_forever(delay)
+
+
+async def _end(checks: Iterable[_Live]) -> None:
+    """Stop loops and close what they hold, side by side."""
+    ended = list(checks)
+    for each in ended:
+        each.task.cancel()
+    await asyncio.gather(*(each.task for each in ended), return_exceptions=True)
+    await asyncio.gather(*(each.runner.aclose() for each in ended))

@@ -53,8 +53,14 @@ class Redactor:
     """Blots the given secrets out of any text, also where a driver has quoted or encoded them."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
-        long_enough = {secret for secret in secrets if len(secret) >= SHORTEST_SECRET}
-        longest_first = sorted(long_enough, key=len, reverse=True)
+        self._secrets: set[str] = set()
+        self._pattern: re.Pattern[str] | None = None
+        self.learn(secrets)
+
+    def learn(self, secrets: Iterable[str]) -> None:
+        """Blot these out too from now on."""
+        self._secrets |= {secret for secret in secrets if len(secret) >= SHORTEST_SECRET}
+        longest_first = sorted(self._secrets, key=len, reverse=True)
         patterns = [pattern for secret in longest_first for pattern in _patterns(secret)]
         self._pattern = re.compile("|".join(patterns)) if patterns else None
 

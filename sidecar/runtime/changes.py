@@ -1,0 +1,69 @@
+"""What differs between two configurations, for those who must keep what does not.
+
+Pure. A check asks the same question as before when at most keys changed that say how its answers are used.
+"""
+
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from sidecar.config.check import CheckConfig
+from sidecar.config.model import Config
+
+USE_KEYS: Final = ("gates", "interval", "failure_threshold", "success_threshold", "description")
+"""An edit of only these keeps a check's state and connection."""
+RESTART_SECTIONS: Final = ("server", "startup", "log")
+"""Sections that are read when the process starts."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changes:
+    """The names of the checks that differ, and the sections that wait for a restart."""
+
+    added: frozenset[str]
+    edited: frozenset[str]
+    """They ask another question, or read files that have changed."""
+    adjusted: frozenset[str]
+    """They ask the same, and their answers are used in another way."""
+    removed: frozenset[str]
+    waiting: tuple[str, ...]
+    """Sections that differ and change nothing before a restart."""
+
+    def __bool__(self) -> bool:
+        """Whether any check differs."""
+        return bool(self.added or self.edited or self.adjusted or self.removed)
+
+
+def compare(old: Config, new: Config, changed_files: AbstractSet[Path]) -> Changes:
+    """Return what differs between the configuration in force and a new one."""
+    before = {check.name: check for check in old.checks}
+    after = {check.name: check for check in new.checks}
+    common = before.keys() & after.keys()
+    edited = {
+        name
+        for name in common
+        if not _asks_the_same(before[name], after[name])
+        or new.files_of.get(name, frozenset()) & changed_files
+    }
+    return Changes(
+        added=frozenset(after.keys() - before.keys()),
+        edited=frozenset(edited),
+        adjusted=frozenset(name for name in common - edited if before[name] != after[name]),
+        removed=frozenset(before.keys() - after.keys()),
+        waiting=tuple(
+            name for name in RESTART_SECTIONS if getattr(old.sections, name) != getattr(new.sections, name)
+        ),
+    )
+
+
+def changed_paths(old: Mapping[Path, object], new: Mapping[Path, object]) -> frozenset[Path]:
+    """Return the files that both fingerprints know and that differ between them."""
+    return frozenset(path for path in old.keys() & new.keys() if old[path] != new[path])
+
+
+def _asks_the_same(before: CheckConfig, after: CheckConfig) -> bool:
+    if type(before) is not type(after):
+        return False
+    return replace(before, **{key: getattr(after, key) for key in USE_KEYS}) == after
