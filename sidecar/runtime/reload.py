@@ -69,6 +69,7 @@ class Reloader:
         self._changed: frozenset[Path] = frozenset()
         """Files that differ from what is in force."""
         self._refusal = ""
+        self._refused_at = 0.0
         self._woken = asyncio.Event()
 
     def wake(self) -> None:
@@ -79,10 +80,13 @@ class Reloader:
         """Look at the files for ever; what they hold when this begins is what is in force."""
         self._seen = await self._look()
         while True:
-            was_woken = await self._pause(RETRY if self._refusal else POLL)
-            now = await self._settled()
-            if was_woken or self._refusal or now != self._seen:
-                await self._reload(now)
+            was_woken = await self._pause(POLL)
+            found = await self._settled()
+            if was_woken or found != self._seen or self._is_worth_another_try():
+                await self._reload(found)
+
+    def _is_worth_another_try(self) -> bool:
+        return bool(self._refusal) and time.monotonic() >= self._refused_at + RETRY
 
     async def _pause(self, seconds: float) -> bool:
         """Wait until it is time, or until somebody wakes us; whether it was that."""
@@ -140,6 +144,7 @@ class Reloader:
     def _refuse(self, error: ConfigError) -> None:
         """Say once what is wrong, however often it is read."""
         self._record.was_successful = False
+        self._refused_at = time.monotonic()
         if str(error) != self._refusal:
             self._refusal = str(error)
             for problem in error.problems:

@@ -6,7 +6,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -55,6 +55,17 @@ class Sidecar:
                 self._arrived.clear()
                 await self._arrived.wait()
 
+    async def until_logged_times(self, message: str, times: int, *, within: float = 10.0) -> None:
+        """Wait until so many log lines have had this message."""
+        async with asyncio.timeout(within):
+            while sum(line["message"] == message for line in self.log) < times:
+                self._arrived.clear()
+                await self._arrived.wait()
+
+    def descriptors(self) -> int:
+        """Return how many files and sockets the process has open."""
+        return len(list(Path(f"/proc/{self.process.pid}/fd").iterdir()))
+
     async def until(self, path: str, code: int, *, within: float = 10.0) -> str:
         """Ask until `path` answers `code`; return the body."""
         async with asyncio.timeout(within):
@@ -96,14 +107,17 @@ async def running(
     sections: str = "",
     env: Mapping[str, str] | None = None,
     resolv_conf: Path | None = None,
+    path: Path | None = None,
+    config_map: Callable[[str], None] | None = None,
 ) -> AsyncIterator[Sidecar]:
     """Run `sidecar serve` on a YAML list of checks; its listeners are open when the block begins.
 
     With `resolv_conf` the process sees that file as `/etc/resolv.conf`, in a mount namespace of its own.
     """
     port, admin_port = free_port(), free_port()
-    config = folder / "config.yaml"
-    config.write_text(f"server: {{port: {port}, admin_port: {admin_port}}}\n{sections}\nchecks:\n{checks}")
+    config = path or folder / "config.yaml"
+    write = config_map or config.write_text
+    write(f"server: {{port: {port}, admin_port: {admin_port}}}\n{sections}\nchecks:\n{checks}")
     process = await asyncio.create_subprocess_exec(
         *(_seeing(resolv_conf) if resolv_conf else ()),
         *(sys.executable, "-m", "sidecar", "serve", "--config", str(config)),

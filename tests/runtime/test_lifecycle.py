@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from sidecar.runtime.lifecycle import LAST_WORDS_WITHIN, STOP_LIMIT, StopSignals
+from sidecar.runtime.lifecycle import LAST_WORDS_WITHIN, STOP_LIMIT, Signals
 
 FOR_EVER = 60.0
 """Seconds: no test waits so long, but one that fails."""
@@ -70,7 +70,7 @@ def handled(number: signal.Signals) -> Iterator[None]:
 def test_a_stop_signal_is_told_once_and_a_clean_stop_is_left_alone(
     witness: Witness, number: signal.Signals
 ) -> None:
-    with StopSignals(witness.stop, leave=witness.leave, limit=FOR_EVER):
+    with Signals(witness.stop, leave=witness.leave, limit=FOR_EVER):
         listening = listener()
         send(number)
         witness.stopped.wait(10)
@@ -80,7 +80,7 @@ def test_a_stop_signal_is_told_once_and_a_clean_stop_is_left_alone(
 
 @pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGINT])
 def test_a_second_stop_signal_ends_the_process_at_once(witness: Witness, second: signal.Signals) -> None:
-    with StopSignals(witness.stop, leave=witness.leave, limit=FOR_EVER):
+    with Signals(witness.stop, leave=witness.leave, limit=FOR_EVER):
         listening = listener()
         send(signal.SIGTERM)
         witness.stopped.wait(10)
@@ -93,7 +93,7 @@ def test_a_second_stop_signal_ends_the_process_at_once(witness: Witness, second:
 def test_what_does_not_stop_is_ended_at_the_limit_and_the_log_says_so(
     witness: Witness, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with StopSignals(witness.stop, leave=witness.leave, limit=0.05):
+    with Signals(witness.stop, leave=witness.leave, limit=0.05):
         listening = listener()
         began = time.monotonic()
         send(signal.SIGTERM)
@@ -113,7 +113,7 @@ def test_the_limits_leave_room_in_the_sidecars_grace_of_five_seconds() -> None:
 
 
 def test_a_limit_of_nothing_ends_the_process_at_once(witness: Witness) -> None:
-    with StopSignals(witness.stop, leave=witness.leave, limit=0.0):
+    with Signals(witness.stop, leave=witness.leave, limit=0.0):
         listening = listener()
         send(signal.SIGTERM)
         witness.left.wait(10)
@@ -128,7 +128,7 @@ def test_a_stop_signal_is_heard_among_others_that_came_with_it(witness: Witness)
         witness.stop()
         sent.wait(10)
 
-    with handled(signal.SIGUSR1), StopSignals(stop, leave=witness.leave, limit=FOR_EVER):
+    with handled(signal.SIGUSR1), Signals(stop, leave=witness.leave, limit=FOR_EVER):
         listening = listener()
         send(signal.SIGTERM)
         witness.stopped.wait(10)
@@ -143,7 +143,7 @@ def test_a_stop_signal_is_heard_among_others_that_came_with_it(witness: Witness)
 def test_other_signals_neither_stop_nor_call_off_the_limit(witness: Witness) -> None:
     with (
         handled(signal.SIGUSR1),
-        StopSignals(witness.stop, leave=witness.leave, limit=0.1),
+        Signals(witness.stop, leave=witness.leave, limit=0.1),
     ):
         listening = listener()
         send(signal.SIGUSR1)
@@ -176,7 +176,7 @@ def test_a_log_that_is_stuck_does_not_hold_up_the_end(witness: Witness) -> None:
     stuck, log = StuckHandler(), logging.getLogger("sidecar.runtime.lifecycle")
     log.addHandler(stuck)
     try:
-        with StopSignals(witness.stop, leave=witness.leave, limit=0.01):
+        with Signals(witness.stop, leave=witness.leave, limit=0.01):
             listening = listener()
             send(signal.SIGTERM)
             in_time = witness.left.wait(5)
@@ -196,14 +196,14 @@ def test_a_log_that_is_stuck_does_not_hold_up_the_end(witness: Witness) -> None:
 
 
 def test_leaving_the_block_without_a_signal_ends_the_listening(witness: Witness) -> None:
-    with StopSignals(witness.stop, leave=witness.leave) as signals:
+    with Signals(witness.stop, leave=witness.leave) as signals:
         listening = listener()
 
-    assert (type(signals), ended(listening), witness.said) == (StopSignals, True, [])
+    assert (type(signals), ended(listening), witness.said) == (Signals, True, [])
 
 
 def test_listening_does_not_hold_up_the_exit_of_the_interpreter(witness: Witness) -> None:
-    with StopSignals(witness.stop, leave=witness.leave):
+    with Signals(witness.stop, leave=witness.leave):
         listening = listener()
         assert listening is not None
 
@@ -219,7 +219,7 @@ def in_place() -> tuple[object, ...]:
 
 def test_leaving_the_block_restores_what_was_there_before(witness: Witness) -> None:
     before = in_place()
-    with StopSignals(witness.stop, leave=witness.leave):
+    with Signals(witness.stop, leave=witness.leave):
         inside = in_place()
         listening = listener()
 

@@ -1,0 +1,163 @@
+"""A configuration that changes under a running process: what is new is taken, what is bad is refused."""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from tests.network.fakes import Fake, silent
+from tests.process.harness import Sidecar, running
+
+
+def tcp(name: str, fake: Fake, more: str = "gates: readiness") -> str:
+    return f"  - {{name: {name}, type: tcp, host: 127.0.0.1, port: {fake.port}, {more}, interval: 300ms}}\n"
+
+
+class ConfigMap:
+    """A folder as the kubelet mounts a ConfigMap: files are links through `..data`, which is swapped at once."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._version = 0
+
+    @property
+    def path(self) -> Path:
+        return self.folder / "config.yaml"
+
+    def write(self, text: str) -> None:
+        self._version += 1
+        version = self.folder / f"..{self._version}"
+        version.mkdir(parents=True)
+        (version / "config.yaml").write_text(text)
+        link = self.folder / "..data_tmp"
+        link.symlink_to(version.name)
+        link.rename(self.folder / "..data")
+        if not self.path.is_symlink():
+            self.path.symlink_to("..data/config.yaml")
+
+
+@asynccontextmanager
+async def mounted(folder: Path, checks: str) -> AsyncIterator[tuple[Sidecar, ConfigMap, str]]:
+    """Run the sidecar on a mounted ConfigMap; yield it, the mount, and the head of its configuration."""
+    config_map = ConfigMap(folder / "mount")
+    async with running(folder, checks, config_map=config_map.write, path=config_map.path) as sidecar:
+        yield (
+            sidecar,
+            config_map,
+            f"server: {{port: {sidecar.port}, admin_port: {sidecar.admin_port}}}\nchecks:\n",
+        )
+
+
+async def test_a_swapped_config_map_adds_removes_and_keeps_checks(tmp_path: Path) -> None:
+    async with silent() as db, silent() as cache, mounted(tmp_path, tcp("db", db)) as (sidecar, mount, head):
+        await sidecar.until("/readyz", 200)
+        before = await sidecar.runs("db")
+
+        mount.write(head + tcp("db", db) + tcp("cache", cache))
+        await sidecar.until_logged("configuration reloaded", added="cache")
+        await sidecar.until_logged("check is up", check="cache")
+        kept = await sidecar.runs("db")
+        mount.write(head + tcp("cache", cache))
+        await sidecar.until_logged("configuration reloaded", removed="db")
+        body = await sidecar.until("/readyz?verbose", 200)
+
+    assert (kept >= before, body) == (True, "[+]cache ok\nreadyz check passed\n")
+
+
+async def test_a_bad_edit_of_every_gating_check_takes_no_pod_out(tmp_path: Path) -> None:
+    async with silent() as db, silent() as other, mounted(tmp_path, tcp("db", db)) as (sidecar, mount, head):
+        await sidecar.until("/readyz", 200)
+        other.shut()
+
+        mount.write(head + tcp("db", other, "gates: [startup, readiness]"))
+        await sidecar.until_logged("configuration reloaded", edited="db")
+        await sidecar.until_logged("check is down", check="db")
+        body = await sidecar.until("/readyz?verbose", 200)
+        other.open()
+        await sidecar.until_logged("check is up", check="db", **{"from": "down"})
+        other.shut()
+        gating_again = await sidecar.until("/readyz", 503)
+
+    assert (body, gating_again.splitlines()[0]) == (
+        "[!]db new, not gating: refused\nreadyz check passed\n",
+        "[-]db failed: refused",
+    )
+
+
+async def test_a_refused_file_changes_nothing_but_a_log_line_and_a_metric(tmp_path: Path) -> None:
+    async with silent() as db, mounted(tmp_path, tcp("db", db)) as (sidecar, mount, head):
+        await sidecar.until("/readyz", 200)
+
+        mount.write(head + tcp("db", db).replace("type: tcp", "type: tpc"))
+        refused = await sidecar.until_logged("configuration refused")
+        _, metrics = await sidecar.get("/metrics")
+        code, _ = await sidecar.get("/readyz")
+        mount.write(head + tcp("db", db, "gates: startup"))
+        await sidecar.until_logged("configuration reloaded", adjusted="db")
+        _, mended = await sidecar.get("/metrics")
+
+    assert ("did you mean 'tcp'?" in refused["detail"], code) == (True, 200)
+    assert "sidecar_config_last_reload_successful 0.0" in metrics
+    assert "sidecar_config_last_reload_successful 1.0" in mended
+
+
+async def test_a_half_written_file_is_not_taken(tmp_path: Path) -> None:
+    async with silent() as db, silent() as cache:
+        async with running(tmp_path, tcp("db", db) + tcp("cache", cache)) as sidecar:
+            await sidecar.until("/readyz", 200)
+            path = tmp_path / "config.yaml"
+            whole = path.read_text()
+            with path.open("w") as file:
+                file.write(whole.splitlines(keepends=True)[0] + "checks:\n  - {name: db, type: tcp, ho")
+                file.flush()
+                await sidecar.until_logged("configuration refused", within=15)
+            path.write_text(whole)
+            await sidecar.until_logged("configuration reloaded", within=15)
+            body = await sidecar.until("/readyz?verbose", 200)
+
+    assert body == "[+]db ok\n[+]cache ok\nreadyz check passed\n"
+
+
+async def test_sighup_reads_the_configuration_now(tmp_path: Path) -> None:
+    async with silent() as db, running(tmp_path, tcp("db", db)) as sidecar:
+        await sidecar.until("/readyz", 200)
+
+        os.kill(sidecar.process.pid, signal.SIGHUP)
+        await sidecar.until_logged("configuration reloaded")
+        code = await sidecar.stop()
+
+    assert code == 0
+
+
+async def test_sections_that_wait_for_a_restart_say_so(tmp_path: Path) -> None:
+    async with silent() as db, mounted(tmp_path, tcp("db", db)) as (sidecar, mount, head):
+        await sidecar.until("/readyz", 200)
+
+        mount.write(f"log: {{level: debug}}\n{head}{tcp('db', db)}")
+        told = await sidecar.until_logged("configuration reloaded")
+
+    assert told["waiting_for_restart"] == "log"
+
+
+async def test_a_client_that_asks_all_along_sees_no_gap_over_a_hundred_reloads(tmp_path: Path) -> None:
+    async with silent() as db, running(tmp_path, tcp("db", db)) as sidecar:
+        await sidecar.until("/readyz", 200)
+        descriptors = sidecar.descriptors()
+        answers: set[int] = set()
+
+        async def ask_all_along() -> None:
+            while True:
+                answers.add((await sidecar.get("/readyz"))[0])
+
+        asking = asyncio.create_task(ask_all_along())
+        for number in range(100):
+            os.kill(sidecar.process.pid, signal.SIGHUP)
+            await sidecar.until_logged_times("configuration reloaded", number + 1)
+        asking.cancel()
+        await asyncio.gather(asking, return_exceptions=True)
+
+        left = sidecar.descriptors() - descriptors
+
+    assert (answers, left <= 2) == ({200}, True)
