@@ -16,7 +16,7 @@ def tcp(name: str, fake: Fake, more: str = "gates: readiness") -> str:
 
 
 class ConfigMap:
-    """A folder as the kubelet mounts a ConfigMap: files are links through `..data`, which is swapped at once."""
+    """A folder as the kubelet mounts a ConfigMap: its files lead through `..data`, which is swapped."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -104,18 +104,21 @@ async def test_a_refused_file_changes_nothing_but_a_log_line_and_a_metric(tmp_pa
 
 
 async def test_a_half_written_file_is_not_taken(tmp_path: Path) -> None:
-    async with silent() as db, silent() as cache:
-        async with running(tmp_path, tcp("db", db) + tcp("cache", cache)) as sidecar:
-            await sidecar.until("/readyz", 200)
-            path = tmp_path / "config.yaml"
-            whole = path.read_text()
-            with path.open("w") as file:
-                file.write(whole.splitlines(keepends=True)[0] + "checks:\n  - {name: db, type: tcp, ho")
-                file.flush()
-                await sidecar.until_logged("configuration refused", within=15)
-            path.write_text(whole)
-            await sidecar.until_logged("configuration reloaded", within=15)
-            body = await sidecar.until("/readyz?verbose", 200)
+    async with (
+        silent() as db,
+        silent() as cache,
+        running(tmp_path, tcp("db", db) + tcp("cache", cache)) as sidecar,
+    ):
+        await sidecar.until("/readyz", 200)
+        path = tmp_path / "config.yaml"
+        whole = path.read_text()
+        with path.open("w") as file:
+            file.write(whole.splitlines(keepends=True)[0] + "checks:\n  - {name: db, type: tcp, ho")
+            file.flush()
+            await sidecar.until_logged("configuration refused", within=15)
+        path.write_text(whole)
+        await sidecar.until_logged("configuration reloaded", within=15)
+        body = await sidecar.until("/readyz?verbose", 200)
 
     assert body == "[+]db ok\n[+]cache ok\nreadyz check passed\n"
 
