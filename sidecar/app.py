@@ -8,7 +8,7 @@ import socket
 import sys
 import threading
 from collections.abc import Callable, Coroutine, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -25,6 +25,7 @@ from sidecar.metrics import metrics_renderer
 from sidecar.runtime.board import Board
 from sidecar.runtime.changes import Changes
 from sidecar.runtime.clock import Clock
+from sidecar.runtime.drain import Drainer
 from sidecar.runtime.journal import log_event
 from sidecar.runtime.lifecycle import Signals
 from sidecar.runtime.pulse import Pulse
@@ -33,6 +34,7 @@ from sidecar.runtime.scheduler import Scheduler, Surroundings
 from sidecar.runtime.sweep import Report, sweep
 from sidecar.support.loop import SidecarLoop
 from sidecar.support.text import Redactor
+from sidecar.web.drains import DrainPages
 from sidecar.web.listeners import EVERY_ADDRESS, LOOPBACK, bind, serving
 from sidecar.web.probes import Probes
 from sidecar.web.site import Site
@@ -102,10 +104,17 @@ def serve(
     loop = SidecarLoop()
     process = _Process(config, types, redact, origin)
     with Signals(
-        lambda: loop.call_soon_threadsafe(process.stop),
-        reload=lambda: loop.call_soon_threadsafe(process.reload),
-    ):
-        return run_to_end(loop, process.run(main, admin))
+        lambda: _post(loop, process.stop),
+        reload=lambda: _post(loop, process.reload),
+        longest_drain=process.drainer.seconds_left,
+    ) as signals:
+        return run_to_end(loop, process.run(main, admin, when_drained=signals.hurry))
+
+
+def _post(loop: asyncio.AbstractEventLoop, call: Callable[[], object]) -> None:
+    """Have the loop call from another thread; nobody is left to be told once it is closed."""
+    with suppress(RuntimeError):
+        loop.call_soon_threadsafe(call)
 
 
 def check_once(
@@ -163,7 +172,6 @@ class _Process:
         self._types = types
         self._redact = redact
         self._origin = origin
-        self._stopping = asyncio.Event()
         self._clock = Clock()
         self._pulse = Pulse(self._clock)
         self._reloads = ReloadRecord()
@@ -173,29 +181,32 @@ class _Process:
             started_at=self._clock.monotonic(),
             startup_deadline=config.sections.startup.deadline,
         )
+        self.drainer = Drainer(self._board, config.sections.drain, self._clock)
         self._board.subscribe(log_event)
         self._board.subscribe(self._reload_refused_credentials)
 
     def stop(self) -> None:
-        """Begin to stop."""
-        self._stopping.set()
+        """Stop as soon as a drain is over."""
+        self.drainer.stop()
 
     def reload(self) -> None:
         """Read the configuration again, if it has a file."""
         if self._reloader is not None:
             self._reloader.wake()
 
-    async def run(self, main: list[socket.socket], admin: list[socket.socket]) -> int:
-        """Serve until told to stop; return the exit code."""
+    async def run(
+        self, main: list[socket.socket], admin: list[socket.socket], *, when_drained: Callable[[], object]
+    ) -> int:
+        """Serve until told to stop, and until drained; return the exit code."""
         try:
-            async with AsyncExitStack() as stack:
+            async with AsyncExitStack() as listeners:
                 for sockets, is_trusted in ((main, False), (admin, True)):
                     site = self._site(is_trusted=is_trusted)
-                    await stack.enter_async_context(
+                    await listeners.enter_async_context(
                         serving(site.handle, sockets, stop_within=STOP_LISTENING_WITHIN)
                     )
                 log.info("listening", extra={"port": _port(main), "admin_port": _port(admin)})
-                await self._run_checks()
+                await self._run_checks(listeners, when_drained)
         except BaseExceptionGroup as crash:
             log.critical("a loop of our own crashed", exc_info=crash)
             return 1
@@ -205,9 +216,10 @@ class _Process:
     def _site(self, *, is_trusted: bool) -> Site:
         probes = Probes(self._board, self._pulse, self._clock)
         render_metrics = metrics_renderer(self._board, self._pulse, self._reloads, self._clock)
-        return Site(self._board, probes, render_metrics, is_trusted=is_trusted)
+        pages = DrainPages(self.drainer, is_trusted=is_trusted).paths()
+        return Site(self._board, probes, render_metrics, is_trusted=is_trusted, pages=pages)
 
-    async def _run_checks(self) -> None:
+    async def _run_checks(self, listeners: AsyncExitStack, when_drained: Callable[[], object]) -> None:
         async with asyncio.TaskGroup() as group:
             loops = [group.create_task(self._pulse.beat_forever(), name="pulse")]
             scheduler = Scheduler(
@@ -223,11 +235,12 @@ class _Process:
                 scheduler.start(self._config.checks)
                 _spare_the_collector()
                 settled = asyncio.get_running_loop().call_later(SETTLED_AFTER, _spare_the_collector)
-                await self._stopping.wait()
+                await self.drainer.run_until_stopped()
+                when_drained()
                 settled.cancel()
             finally:
                 self._board.enter(Phase.STOPPED)
-                await scheduler.aclose()
+                await asyncio.gather(scheduler.aclose(), self.drainer.aclose(), listeners.aclose())
                 for loop in loops:
                     loop.cancel()
 
@@ -241,6 +254,7 @@ class _Process:
             self._redact.learn(config.secrets)
             self._board.apply(config.checks, edited=changes.edited, now=self._clock.monotonic())
             scheduler.apply(config.checks, changes)
+            self.drainer.adopt(config.sections.drain)
             _spare_the_collector()
 
         return Reloader(

@@ -13,6 +13,7 @@ VERBS: Final = {
     "validate": "Read the configuration and report every problem.",
     "lint": "Judge the configuration against the pod that carries it.",
     "probe": "Ask a running sidecar.",
+    "drain": "Begin a drain of a running sidecar, and wait until it is over.",
     "schema": "Print the JSON Schema of the configuration.",
     "types": "List the check types, or show the documentation of one.",
 }

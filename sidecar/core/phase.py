@@ -21,3 +21,8 @@ LEAVING: Final = frozenset({Phase.DRAINING, Phase.STOPPED})
 def after_startup(phase: Phase) -> Phase:
     """Return the phase once `/startupz` has passed: a drain that began meanwhile stays one."""
     return Phase.SERVING if phase is Phase.STARTING else phase
+
+
+def after_drain(*, startup_passed: bool) -> Phase:
+    """Return the phase in which a drain that did not end the process leaves it."""
+    return Phase.SERVING if startup_passed else Phase.STARTING

@@ -13,7 +13,7 @@ from typing import Final
 from sidecar.config.check import CheckConfig
 from sidecar.core.check import Reason
 from sidecar.core.events import Event, StartupPassed, StatusChanged
-from sidecar.core.phase import Phase, after_startup
+from sidecar.core.phase import Phase, after_drain, after_startup
 from sidecar.core.result import Outcome, Result
 from sidecar.core.state import State, Status, settle, stale_at
 from sidecar.core.verdict import Latch, Probe, Standing, Verdict, has_started, judge, judge_one
@@ -22,6 +22,8 @@ DURATION_BUCKETS: Final = (0.005, 0.05, 0.5, 2.0)
 """Upper bounds in seconds; a fifth bucket has no bound."""
 
 Listener = Callable[[Event], None]
+ResultListener = Callable[[str, Result], None]
+"""Takes the name of a check and its result."""
 
 
 @dataclass(slots=True)
@@ -95,12 +97,18 @@ class Board:
         """Answered probes by path and code."""
         self._entries = {each.name: Entry(each, State(since=started_at)) for each in configs}
         self._started_at = started_at
+        self._keeps_ready = False
         self._listeners: list[Listener] = []
+        self._result_listeners: list[ResultListener] = []
         self._pass_startup(started_at)
 
     def subscribe(self, listener: Listener) -> None:
         """Have every event from now on told to `listener`, which must be quick and must not raise."""
         self._listeners.append(listener)
+
+    def subscribe_results(self, listener: ResultListener) -> None:
+        """Have every result from now on told to `listener`, once it is settled; as quick, and as safe."""
+        self._result_listeners.append(listener)
 
     def entries(self) -> Iterator[Entry]:
         """Yield the checks in their configured order, to be read only."""
@@ -120,7 +128,7 @@ class Board:
 
     def verdict(self, probe: Probe, now: float) -> Verdict:
         """Return what `probe` answers at the monotonic second `now`."""
-        return judge(probe, self.standings(), self.phase, self.latch, now)
+        return judge(probe, self.standings(), self._phase_shown, self.latch, now)
 
     def verdict_on(self, name: str, probe: Probe, now: float) -> Verdict | None:
         """Return what `probe` answers about one check; None if no check has this name."""
@@ -161,6 +169,8 @@ class Board:
         if entry.state.status is not before.status:
             self._tell(self._change_status(entry, before))
             self._pass_startup(result.finished_at)
+        for listener in self._result_listeners:
+            listener(name, result)
         return entry.state
 
     def enter(self, phase: Phase) -> None:
@@ -168,6 +178,20 @@ class Board:
         if phase is not self.phase:
             self.phase = phase
             self.version += 1
+
+    def drain(self, *, keeps_ready: bool) -> None:
+        """Go on to draining; one that `keeps_ready` leaves `/readyz` as it is."""
+        self._keeps_ready = keeps_ready
+        self.enter(Phase.DRAINING)
+
+    def resume(self) -> None:
+        """Go back to where a drain began."""
+        self.enter(after_drain(startup_passed=self.latch.startup_passed))
+
+    @property
+    def _phase_shown(self) -> Phase:
+        is_hidden = self.phase is Phase.DRAINING and self._keeps_ready
+        return after_drain(startup_passed=self.latch.startup_passed) if is_hidden else self.phase
 
     def _entry(self, config: CheckConfig, *, is_edited: bool, now: float) -> Entry:
         old = self._entries.get(config.name)

@@ -55,6 +55,7 @@ async def serving(
     server = web.Server(
         handler,
         access_log=None,
+        handler_cancellation=True,  # who waits for a drain and hangs up makes room for another
         keepalive_timeout=KEEPALIVE,
         max_line_size=LINE_LIMIT,
         max_field_size=LINE_LIMIT,

@@ -4,7 +4,8 @@ aiohttp's low-level server is used instead of its router and middlewares: a prob
 and a response.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from types import MappingProxyType
 from typing import Final
 
 from aiohttp import web
@@ -26,27 +27,40 @@ EXCLUDE_LIMIT: Final = 100
 
 
 class Site:
-    """Answers the requests of one listener. Trust follows the listener: `is_trusted` ones show messages."""
+    """Answers the requests of one listener. Trust follows the listener: `is_trusted` ones show messages.
+
+    `pages` are further paths, which answer any method themselves.
+    """
 
     def __init__(
-        self, board: Board, probes: Probes, render_metrics: RenderMetrics, *, is_trusted: bool
+        self,
+        board: Board,
+        probes: Probes,
+        render_metrics: RenderMetrics,
+        *,
+        is_trusted: bool,
+        pages: Mapping[str, Handler] = MappingProxyType({}),
     ) -> None:
         self._board = board
         self._probes = probes
         self._render_metrics = render_metrics
         self._is_trusted = is_trusted
+        self._pages = pages
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request. Never redirects: the kubelet counts a 3xx as success."""
+        page = self._pages.get(request.path)
+        if page is not None:
+            return await page(request)
         if request.method not in ("GET", "HEAD"):
-            return _respond(Reply(405, b"only GET and HEAD are answered here\n"), Allow="GET, HEAD")
+            return respond(Reply(405, b"only GET and HEAD are answered here\n"), Allow="GET, HEAD")
         if request.path == "/metrics":
             body, content_type = self._render_metrics(request.headers.get("Accept", ""))
             return web.Response(body=body, headers={**HEADERS, "Content-Type": content_type})
         name, reply = self._answer(request)
         if name:
             self._board.count_request(name, reply.code)
-        return _respond(reply)
+        return respond(reply)
 
     def _answer(self, request: web.BaseRequest) -> tuple[str, Reply]:
         """Return the probe that was asked, empty if none, and its answer."""
@@ -68,7 +82,7 @@ class Site:
         root, _, name = path[1:].partition("/")
         probe = PROBE_PATHS.get(f"/{root}")
         if probe is None:
-            return "", Reply(404, f"no such path; there are {' '.join(PATHS)}\n".encode())
+            return "", Reply(404, f"no such path; there are {' '.join((*PATHS, *self._pages))}\n".encode())
         reply = self._probes.answer_on(name, probe, style)
         return root, reply or Reply(
             404, f"no such check; there are {' '.join(self._probes.names())}\n".encode()
@@ -89,7 +103,8 @@ def _wanted_format(accept: str) -> Format:
     return Format.TEXT
 
 
-def _respond(reply: Reply, **headers: str) -> web.Response:
+def respond(reply: Reply, **headers: str) -> web.Response:
+    """Return the response to send, with the headers of every response and these."""
     content_type = f"{reply.format}; charset=utf-8"
     return web.Response(
         status=reply.code, body=reply.body, headers={**HEADERS, "Content-Type": content_type, **headers}
