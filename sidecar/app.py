@@ -7,40 +7,47 @@ import os
 import socket
 import sys
 import threading
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
 from sidecar.config.check import CheckConfig, CheckType, CheckTypes
-from sidecar.config.model import Config
+from sidecar.config.model import Config, OnDeadline, StartupConfig
 from sidecar.config.problems import ConfigError, Place, Problem
 from sidecar.core.check import Reason
 from sidecar.core.events import Event, StatusChanged
 from sidecar.core.phase import Phase
 from sidecar.core.result import Result
+from sidecar.core.start import StartRules
 from sidecar.metrics import metrics_renderer
 from sidecar.runtime.board import Board
 from sidecar.runtime.changes import Changes
 from sidecar.runtime.clock import Clock
 from sidecar.runtime.drain import Drainer
 from sidecar.runtime.journal import log_event
+from sidecar.runtime.latch import LatchKeeper, LatchRecord, read_latch
 from sidecar.runtime.lifecycle import Signals
 from sidecar.runtime.pulse import Pulse
 from sidecar.runtime.reload import Reloader, ReloadRecord
 from sidecar.runtime.scheduler import Scheduler, Surroundings
+from sidecar.runtime.startup import StartWatch
 from sidecar.runtime.sweep import Report, sweep
+from sidecar.runtime.termination import LAST_WORDS_WITHIN, Termination
 from sidecar.support.loop import SidecarLoop
 from sidecar.support.text import Redactor
 from sidecar.web.drains import DrainPages
 from sidecar.web.listeners import EVERY_ADDRESS, LOOPBACK, bind, serving
 from sidecar.web.probes import Probes
 from sidecar.web.site import Site
+from sidecar.web.status import StatusPage
 
 STOP_LISTENING_WITHIN: Final = 1.0
 """Seconds that requests under way get at the end."""
+EXIT_CRASH: Final = 1
+EXIT_START_FAILED: Final = 3
 SETTLED_AFTER: Final = 10.0
 """Seconds after which what a start allocates is there to stay."""
 
@@ -90,7 +97,7 @@ def serve(
     *,
     origin: Origin | None = None,
 ) -> int:
-    """Serve until a stop signal; return the exit code: 0, or 1 after a crash of our own.
+    """Serve until a stop signal; return the exit code: 0, 1 after a crash of our own, 3 after a failed start.
 
     `redact` blots secrets out of messages, and learns those of every configuration to come. With an
     `origin` the configuration is read again when its file, or one that it names, has changed.
@@ -98,11 +105,12 @@ def serve(
     Raises:
         ListenError: a port cannot be listened on.
     """
-    server = config.sections.server
+    server, latch_file = config.sections.server, config.sections.startup.latch_file
+    latch = read_latch(Path(latch_file)) if latch_file else LatchRecord()
     main = bind([server.host] if server.host else EVERY_ADDRESS, server.port)
     admin = bind(LOOPBACK, server.admin_port)
     loop = SidecarLoop()
-    process = _Process(config, types, redact, origin)
+    process = _Process(config, types, redact, origin, latch)
     with Signals(
         lambda: _post(loop, process.stop),
         reload=lambda: _post(loop, process.reload),
@@ -167,21 +175,34 @@ def leave(code: int) -> NoReturn:
 class _Process:
     """One run of the server, from open listeners to the last closed connection."""
 
-    def __init__(self, config: Config, types: CheckTypes, redact: Redactor, origin: Origin | None) -> None:
+    def __init__(
+        self,
+        config: Config,
+        types: CheckTypes,
+        redact: Redactor,
+        origin: Origin | None,
+        latch: LatchRecord,
+    ) -> None:
         self._config = config
         self._types = types
         self._redact = redact
         self._origin = origin
+        self._latch = latch
+        self._why_given_up = ""
         self._clock = Clock()
         self._pulse = Pulse(self._clock)
         self._reloads = ReloadRecord()
         self._reloader: Reloader | None = None
+        proved = latch.proved(config.checks)
         self._board = Board(
             config.checks,
             started_at=self._clock.monotonic(),
             startup_deadline=config.sections.startup.deadline,
+            proved=proved,
         )
         self.drainer = Drainer(self._board, config.sections.drain, self._clock)
+        if proved:
+            log.info("latch restored", extra={"checks": len(proved)})
         self._board.subscribe(log_event)
         self._board.subscribe(self._reload_refused_credentials)
 
@@ -209,19 +230,21 @@ class _Process:
                 await self._run_checks(listeners, when_drained)
         except BaseExceptionGroup as crash:
             log.critical("a loop of our own crashed", exc_info=crash)
-            return 1
+            return EXIT_CRASH
         log.info("stopped")
-        return 0
+        return EXIT_START_FAILED if self._why_given_up else 0
 
     def _site(self, *, is_trusted: bool) -> Site:
         probes = Probes(self._board, self._pulse, self._clock)
         render_metrics = metrics_renderer(self._board, self._pulse, self._reloads, self._clock)
-        pages = DrainPages(self.drainer, is_trusted=is_trusted).paths()
+        pages = dict(DrainPages(self.drainer, is_trusted=is_trusted).paths())
+        if is_trusted:
+            pages["/status"] = StatusPage(self._board, self._clock).handle
         return Site(self._board, probes, render_metrics, is_trusted=is_trusted, pages=pages)
 
     async def _run_checks(self, listeners: AsyncExitStack, when_drained: Callable[[], object]) -> None:
         async with asyncio.TaskGroup() as group:
-            loops = [group.create_task(self._pulse.beat_forever(), name="pulse")]
+            loops: list[asyncio.Task[None]] = [group.create_task(self._pulse.beat_forever(), name="pulse")]
             scheduler = Scheduler(
                 group,
                 Surroundings(board=self._board, pulse=self._pulse, clock=self._clock),
@@ -231,6 +254,8 @@ class _Process:
             if self._origin is not None:
                 self._reloader = self._new_reloader(self._origin, scheduler)
                 loops.append(group.create_task(self._reloader.watch_forever(), name="reload"))
+            termination = self._new_termination()
+            loops += [group.create_task(work, name=name) for name, work in self._companions(termination)]
             try:
                 scheduler.start(self._config.checks)
                 _spare_the_collector()
@@ -243,6 +268,41 @@ class _Process:
                 await asyncio.gather(scheduler.aclose(), self.drainer.aclose(), listeners.aclose())
                 for loop in loops:
                     loop.cancel()
+                if self._why_given_up:
+                    await _within(LAST_WORDS_WITHIN, termination.end_with(self._why_given_up))
+
+    def _companions(self, termination: Termination) -> Iterator[tuple[str, Coroutine[Any, Any, None]]]:
+        """Yield what goes on beside the checks, by name."""
+        startup = self._config.sections.startup
+        yield "termination", termination.keep_forever()
+        yield "startup", self._new_start_watch(startup).watch()
+        if startup.latch_file is not None:
+            yield "latch", LatchKeeper(Path(startup.latch_file), self._latch, self._board).keep_forever()
+
+    def _new_termination(self) -> Termination:
+        path = Path(self._config.sections.log.termination_file)
+        return Termination(path, self._board, redact=self._redact, clock=self._clock)
+
+    def _new_start_watch(self, startup: StartupConfig) -> StartWatch:
+        @cache
+        def permanent(name: str) -> frozenset[Reason]:
+            found = self._types.find(name)
+            return found.permanent if found else frozenset()
+
+        return StartWatch(
+            self._board,
+            StartRules(
+                exits_when_overdue=startup.on_deadline is OnDeadline.EXIT, fail_fast=startup.fail_fast
+            ),
+            permanent=permanent,
+            give_up=self._give_up,
+            clock=self._clock,
+        )
+
+    def _give_up(self, why: str) -> None:
+        """Begin to stop, because the start failed."""
+        self._why_given_up = why
+        self.stop()
 
     def _new_reloader(self, origin: Origin, scheduler: Scheduler) -> Reloader:
         def read() -> Config:
@@ -266,6 +326,13 @@ class _Process:
         last = event.after.last if isinstance(event, StatusChanged) else None
         if last is not None and last.reason is Reason.AUTH:
             self.reload()
+
+
+async def _within(seconds: float, work: Coroutine[Any, Any, None]) -> None:
+    """Await `work`, and leave it when so many seconds have passed."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await work
 
 
 def _spare_the_collector() -> None:

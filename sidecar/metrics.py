@@ -22,6 +22,7 @@ from prometheus_client.registry import Collector
 
 from sidecar import __version__
 from sidecar.core.phase import Phase
+from sidecar.core.start import is_overdue
 from sidecar.core.state import Status
 from sidecar.core.verdict import Answer, Probe
 from sidecar.runtime.board import DURATION_BUCKETS, Board, Entry
@@ -69,6 +70,11 @@ class _BoardCollector(Collector):
         yield self._verdicts()
         yield self._requests()
         yield self._phase()
+        yield GaugeMetricFamily(
+            "sidecar_startup_deadline_exceeded",
+            "Whether the startup deadline has passed and startup has not.",
+            value=float(is_overdue(self._board.latch, self._clock.monotonic())),
+        )
         yield GaugeMetricFamily(
             "sidecar_event_loop_lag_seconds",
             "By how much the event loop was late at worst, in the last 15 to 30 seconds.",

@@ -239,4 +239,10 @@ async def _exists(link: Link, look_up: Callable[["AbstractChannel"], Awaitable[o
     return True
 
 
-check_type = CheckType(config=RabbitmqConfig, build=RabbitmqCheck, drivers=(aiormq,), holds_connection=True)
+check_type = CheckType(
+    config=RabbitmqConfig,
+    build=RabbitmqCheck,
+    drivers=(aiormq,),
+    holds_connection=True,
+    permanent=frozenset({Reason.AUTH, Reason.FORBIDDEN, Reason.TLS}),
+)

@@ -265,4 +265,10 @@ def _refusal(error: Exception, target: str) -> CheckFailed:
     return CheckFailed(reason, f"{target} answered {text}")
 
 
-check_type = CheckType(config=RedisConfig, build=RedisCheck, drivers=(redis,), holds_connection=True)
+check_type = CheckType(
+    config=RedisConfig,
+    build=RedisCheck,
+    drivers=(redis,),
+    holds_connection=True,
+    permanent=frozenset({Reason.AUTH, Reason.FORBIDDEN, Reason.NOT_FOUND, Reason.TLS}),
+)

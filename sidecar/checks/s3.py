@@ -339,4 +339,9 @@ def _stay_in_region(context: dict[str, Any], **_: object) -> None:
     context.get("s3_redirect", {})["redirected"] = True
 
 
-check_type = CheckType(config=S3Config, build=S3Check, drivers=(aiohttp, aiobotocore))
+check_type = CheckType(
+    config=S3Config,
+    build=S3Check,
+    drivers=(aiohttp, aiobotocore),
+    permanent=frozenset({Reason.TLS, Reason.CONTRACT}),
+)

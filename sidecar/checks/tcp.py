@@ -28,6 +28,7 @@ from sidecar.checks._connect import client_tls, close_now, connection_failures, 
 from sidecar.config.check import CheckConfig, CheckType, TlsConfig, option
 from sidecar.config.fields import DurationKind, Host, Port
 from sidecar.config.problems import Mistake
+from sidecar.core.check import Reason
 from sidecar.support.net import show_address
 
 DAY: Final = 24 * 3600.0
@@ -104,4 +105,4 @@ class TcpCheck:
         return f"the certificate ends in {days:.1f} days" if days * DAY < limit else None
 
 
-check_type = CheckType(config=TcpConfig, build=TcpCheck)
+check_type = CheckType(config=TcpConfig, build=TcpCheck, permanent=frozenset({Reason.TLS}))

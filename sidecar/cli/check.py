@@ -15,6 +15,7 @@ from sidecar.cli._configuration import (
     exit_on_problems,
     read_configuration,
 )
+from sidecar.cli._table import as_table
 from sidecar.config.check import CheckConfig
 from sidecar.config.fields import DurationKind
 from sidecar.config.interpolate import Part, Scalar
@@ -104,8 +105,7 @@ def _exit_code(chosen: Sequence[CheckConfig], results: Mapping[str, Result], *, 
 def _as_table(chosen: Sequence[CheckConfig], results: Mapping[str, Result]) -> str:
     rows: list[tuple[str, ...]] = [("CHECK", "TYPE", "RESULT", "TOOK", "TARGET", "MESSAGE")]
     rows += [_row(check, results.get(check.name)) for check in chosen]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
+    return as_table(rows)
 
 
 def _row(check: CheckConfig, result: Result | None) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ VERBS: Final = {
     "check": "Run every check once, or until all pass, and show the results.",
     "validate": "Read the configuration and report every problem.",
     "lint": "Judge the configuration against the pod that carries it.",
+    "status": "Show the checks of a running sidecar.",
     "probe": "Ask a running sidecar.",
     "drain": "Begin a drain of a running sidecar, and wait until it is over.",
     "schema": "Print the JSON Schema of the configuration.",

@@ -19,7 +19,7 @@ from sidecar.config.fields import (
     Url,
 )
 from sidecar.config.problems import Mistake
-from sidecar.core.check import Check
+from sidecar.core.check import Check, Reason
 from sidecar.core.verdict import Gate
 from sidecar.support.driver import Driver
 from sidecar.support.net import is_loopback
@@ -138,13 +138,15 @@ C = TypeVar("C", bound=CheckConfig)
 class CheckType(Generic[C]):
     """A kind of check: how it is configured, and how a configured one is built.
 
-    `build` opens nothing. `drivers` are imported, in a thread, before the first run.
+    `build` opens nothing. `drivers` are imported, in a thread, before the first run. `permanent` are the
+    reasons that waiting does not cure, as the documentation says: `startup.fail_fast` ends the process then.
     """
 
     config: type[C]
     build: Callable[[C], Check]
     drivers: tuple[Driver, ...] = ()
     holds_connection: bool = False
+    permanent: frozenset[Reason] = frozenset()
 
     @property
     def documentation(self) -> str:

@@ -146,6 +146,11 @@ class LogConfig:
     format: LogFormat = option(
         "`text`, `json`, or `auto`: text on a terminal and JSON elsewhere.", default=LogFormat.AUTO
     )
+    termination_file: OutputPath = option(
+        "File in which we leave the failing checks for `kubectl describe pod`, if it exists: the container's "
+        "`terminationMessagePath`.",
+        default="/dev/termination-log",
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -40,6 +40,8 @@ class State:
     """How many runs in a row ended as the last one did, successes and warnings being alike."""
     has_been_up: bool = False
     last: Result | None = None
+    reason_since: float | None = None
+    """Monotonic seconds since when every run has failed for the reason of the last; None after a success."""
 
 
 def settle(state: State, result: Result, *, failure_threshold: int, success_threshold: int) -> State:
@@ -59,6 +61,7 @@ def settle(state: State, result: Result, *, failure_threshold: int, success_thre
         streak=streak,
         has_been_up=state.has_been_up or status is Status.UP,
         last=result,
+        reason_since=_reason_since(state, result),
     )
 
 
@@ -93,6 +96,13 @@ def stale_at(state: State, *, interval: float, timeout: float, failure_threshold
 
 def _continues_streak(state: State, result: Result) -> bool:
     return state.last is not None and state.last.is_success is result.is_success
+
+
+def _reason_since(state: State, result: Result) -> float | None:
+    if result.is_success:
+        return None
+    is_same = state.last is not None and state.last.reason is result.reason
+    return state.reason_since if is_same else result.finished_at
 
 
 def _is_settled(state: State, last: Result) -> bool:

@@ -126,9 +126,27 @@ def judge_one(probe: Probe, standing: Standing, latch: Latch, now: float) -> Ver
     return judge(probe, [asked], Phase.SERVING, untouched, now)
 
 
+def failing(standings: Sequence[Standing], latch: Latch, now: float) -> tuple[tuple[Line, ...], float]:
+    """Return the line of every check that holds a probe back, and the second at which time may change that.
+
+    In the configured order, a check once, whichever phase the process is in: a drain is no check's fault.
+    """
+    verdicts = [judge(probe, standings, Phase.SERVING, latch, now) for probe in Probe]
+    lines = [
+        next((line for line in of_one if line.mark is Mark.FAILED), None)
+        for of_one in zip(*(verdict.lines for verdict in verdicts), strict=True)
+    ]
+    return tuple(line for line in lines if line), verdicts[0].expires_at
+
+
 def has_started(standings: Iterable[Standing]) -> bool:
     """Whether every check that gates startup has been up."""
-    return not any(_awaits_startup(standing) for standing in standings)
+    return not any(awaits_startup(standing) for standing in standings)
+
+
+def awaits_startup(standing: Standing) -> bool:
+    """Whether the start waits for this check: it gates startup and has not been up."""
+    return _gates(standing, Gate.STARTUP) and not standing.state.has_been_up
 
 
 def _line(probe: Probe, standing: Standing, latch: Latch, now: float) -> Line:
@@ -143,12 +161,8 @@ def _line(probe: Probe, standing: Standing, latch: Latch, now: float) -> Line:
 def _holds_back(probe: Probe, standing: Standing, latch: Latch, now: float) -> bool:
     if probe is Probe.LIVEZ:
         return _is_dead(standing, latch, now)
-    is_awaited = not latch.startup_passed and _awaits_startup(standing)
+    is_awaited = not latch.startup_passed and awaits_startup(standing)
     return is_awaited or (probe is Probe.READYZ and _is_missed(standing, now))
-
-
-def _awaits_startup(standing: Standing) -> bool:
-    return _gates(standing, Gate.STARTUP) and not standing.state.has_been_up
 
 
 def _is_missed(standing: Standing, now: float) -> bool:

@@ -21,6 +21,9 @@ from sidecar.core.verdict import Latch, Probe, Standing, Verdict, has_started, j
 DURATION_BUCKETS: Final = (0.005, 0.05, 0.5, 2.0)
 """Upper bounds in seconds; a fifth bucket has no bound."""
 
+OUTCOMES_KEPT: Final = 20
+"""How many of a check's last outcomes people are shown."""
+
 Listener = Callable[[Event], None]
 ResultListener = Callable[[str, Result], None]
 """Takes the name of a check and its result."""
@@ -63,6 +66,10 @@ class Entry:
     runs_in_status: int = 0
     is_new: bool = False
     """Added or edited while we were serving: gates nothing until it has been up."""
+    recent: tuple[Outcome, ...] = ()
+    """The last outcomes, the oldest first."""
+    next_run_at: float | None = None
+    """Monotonic seconds; None while a run is under way, or before the check's driver is there."""
 
     @property
     def standing(self) -> Standing:
@@ -85,21 +92,33 @@ class Entry:
 class Board:
     """States, tallies, phase and latch of the process.
 
-    `started_at` is the monotonic second of our start; `startup_deadline` the seconds that a start may take.
+    `started_at` is the monotonic second of our start; `startup_deadline` the seconds that a start may take;
+    `proved` the names of the checks that have been up before our start, in another life of the container.
     """
 
-    def __init__(self, configs: Sequence[CheckConfig], *, started_at: float, startup_deadline: float) -> None:
+    def __init__(
+        self,
+        configs: Sequence[CheckConfig],
+        *,
+        started_at: float,
+        startup_deadline: float,
+        proved: Collection[str] = (),
+    ) -> None:
         self.version = 0
         """Rises whenever an answer may have changed, but for what time alone changes."""
         self.phase = Phase.STARTING
         self.latch = Latch(startup_passed=False, liveness_deadline=started_at + startup_deadline)
         self.requests: Counter[tuple[str, int]] = Counter()
         """Answered probes by path and code."""
-        self._entries = {each.name: Entry(each, State(since=started_at)) for each in configs}
-        self._started_at = started_at
+        self.started_at = started_at
+        self._entries = {
+            each.name: Entry(each, State(since=started_at, has_been_up=each.name in proved))
+            for each in configs
+        }
         self._keeps_ready = False
         self._listeners: list[Listener] = []
         self._result_listeners: list[ResultListener] = []
+        self._watchers: list[Callable[[], None]] = []
         self._pass_startup(started_at)
 
     def subscribe(self, listener: Listener) -> None:
@@ -109,6 +128,10 @@ class Board:
     def subscribe_results(self, listener: ResultListener) -> None:
         """Have every result from now on told to `listener`, once it is settled; as quick, and as safe."""
         self._result_listeners.append(listener)
+
+    def watch(self, watcher: Callable[[], None]) -> None:
+        """Have `watcher` called at each rise of the version; it must be quick and must not raise."""
+        self._watchers.append(watcher)
 
     def entries(self) -> Iterator[Entry]:
         """Yield the checks in their configured order, to be read only."""
@@ -148,8 +171,12 @@ class Board:
         self._entries = {
             each.name: self._entry(each, is_edited=each.name in edited, now=now) for each in configs
         }
-        self.version += 1
+        self._change()
         self._pass_startup(now)
+
+    def plan(self, name: str, at: float | None) -> None:
+        """Note the monotonic second of a check's next run; None while one is under way."""
+        self._entries[name].next_run_at = at
 
     def record(self, name: str, result: Result) -> State:
         """Take down one more result of a check; return the state that it settled into."""
@@ -164,8 +191,9 @@ class Board:
         )
         entry.tally.add(result)
         entry.runs_in_status += 1
+        entry.recent = (*entry.recent[-OUTCOMES_KEPT + 1 :], result.outcome)
         if was_stale or _shown(entry.state) != _shown(before):
-            self.version += 1
+            self._change()
         if entry.state.status is not before.status:
             self._tell(self._change_status(entry, before))
             self._pass_startup(result.finished_at)
@@ -177,7 +205,7 @@ class Board:
         """Go on to another phase."""
         if phase is not self.phase:
             self.phase = phase
-            self.version += 1
+            self._change()
 
     def drain(self, *, keeps_ready: bool) -> None:
         """Go on to draining; one that `keeps_ready` leaves `/readyz` as it is."""
@@ -217,7 +245,12 @@ class Board:
         if not self.latch.startup_passed and has_started(self.standings()):
             self.latch = replace(self.latch, startup_passed=True)
             self.enter(after_startup(self.phase))
-            self._tell(StartupPassed(after=at - self._started_at))
+            self._tell(StartupPassed(after=at - self.started_at))
+
+    def _change(self) -> None:
+        self.version += 1
+        for watcher in self._watchers:
+            watcher()
 
     def _tell(self, event: Event) -> None:
         for listener in self._listeners:

@@ -70,6 +70,7 @@ class CheckLoop:
     async def _run_once(self) -> float:
         """Run and record; return the seconds to the next run."""
         self._expect_within(2 * (self._config.timeout + CANCEL_GRACE))
+        self._shared.board.plan(self._config.name, None)
         self.is_running = True
         try:
             result = await self._runner.run()
@@ -79,8 +80,7 @@ class CheckLoop:
 
     async def _pause(self, delay: float) -> None:
         """Wait until it is time, or until shortly after the connection was lost: a loss is a question."""
-        began = self._shared.clock.monotonic()
-        self._expect_within(delay)
+        began = self._plan_in(delay)
         if not await self._runner.lost_within(delay):
             return
         passed = self._shared.clock.monotonic() - began
@@ -88,8 +88,15 @@ class CheckLoop:
         await self._sleep(min(max(spread, LOSS_SPACING - passed), delay - passed))
 
     async def _sleep(self, seconds: float) -> None:
-        self._expect_within(seconds)
+        self._plan_in(seconds)
         await asyncio.sleep(seconds)
+
+    def _plan_in(self, seconds: float) -> float:
+        """Tell when the next run is due, and promise it; return the monotonic second of now."""
+        self._expect_within(seconds)
+        now = self._shared.clock.monotonic()
+        self._shared.board.plan(self._config.name, now + max(seconds, 0))
+        return now
 
     def _expect_within(self, seconds: float) -> None:
         self._shared.pulse.expect(f"check:{self._config.name}", within=seconds)
