@@ -122,7 +122,10 @@ class _Loading:
         if "checks" not in items:
             self._reader.refuse(root, "the key checks is missing: the list of checks")
             return sections, []
-        return sections, self._read_checks(items["checks"].value, defaults)
+        checks = self._read_checks(items["checks"].value, defaults)
+        if "drain" in items and not self._reader.problems:
+            self._refuse_unknown_awaited(items["drain"].value, [check.name for check in checks])
+        return sections, checks
 
     def _read_defaults(self, node: Node) -> dict[str, Any]:
         """Return the values of the `defaults` block by key, without those that have a problem."""
@@ -210,6 +213,20 @@ class _Loading:
             return NAME.parse(interpolate(node.value, self._reader.outside))
         except Mistake:
             return None  # reported when the key is read
+
+    def _refuse_unknown_awaited(self, drain: Node, names: Sequence[str]) -> None:
+        """Refuse a drain that would wait for a check that does not exist, until its deadline."""
+        with self._reader.at("drain"), self._reader.at("until"):
+            until = (self._reader.items(drain) or {}).get("until")
+            elements = self._reader.elements(until.value) or [] if until else []
+            for index, element in enumerate(elements):
+                with self._reader.at(index), self._reader.at("check"):
+                    self._refuse_unknown_check((self._reader.items(element) or {})["check"].value, names)
+
+    def _refuse_unknown_check(self, node: Node, names: Sequence[str]) -> None:
+        written = self._reader.scalar(node)
+        if written is not None and written.text not in names:
+            self._reader.refuse(node, unknown("check", written.raw, names))
 
     def _refuse_ungated(self, root: Node, sections: Sections, checks: Sequence[CheckConfig]) -> None:
         gates = {gate for check in checks for gate in check.gates}

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -39,22 +40,35 @@ async def withdraw(config: NotifyConfig) -> None:
     file = Path(config.file)
     with _forgiven("could not withdraw the notification", config.file):
         async with asyncio.timeout(NOTIFY_WITHIN):
-            await in_thread(lambda: file.unlink(missing_ok=True), name="drain:withdraw")
+            was_there = await in_thread(lambda: _remove(file), name="drain:withdraw")
+        if was_there:
+            log.info("withdrew the notification", extra={"target": config.file})
+
+
+def _remove(file: Path) -> bool:
+    """Remove a file; return whether there was one."""
+    try:
+        file.unlink()
+    except FileNotFoundError:
+        return False
+    return True
 
 
 async def _post(url: Url) -> None:
     """Send an empty POST; raises what aiohttp does, also for an answer that is neither 2xx nor 3xx."""
     connector = aiohttp.TCPConnector(resolver=ThreadedResolver(), force_close=True)  # asks the event loop
-    auth = (
-        aiohttp.BasicAuth(url.username or "", url.password.reveal() if url.password else "")
-        if url.username or url.password
-        else None
-    )
     async with (
-        aiohttp.ClientSession(connector=connector, auth=auth) as session,
+        aiohttp.ClientSession(connector=connector, headers=_credentials(url)) as session,
         session.post(url.bare, allow_redirects=False) as response,
     ):
         response.raise_for_status()
+
+
+def _credentials(url: Url) -> dict[str, str]:
+    if url.username is None and url.password is None:
+        return {}
+    password = url.password.reveal() if url.password else ""
+    return {"Authorization": aiohttp.encode_basic_auth(url.username or "", password)}
 
 
 @contextmanager
@@ -66,5 +80,9 @@ def _forgiven(what: str, target: str) -> Iterator[None]:
     except aiohttp.ClientResponseError as error:
         log.warning(what, extra={"target": target, "detail": f"it answered {error.status}"})
     except (OSError, aiohttp.ClientError) as error:
-        detail = (getattr(error, "strerror", None) or type(error).__name__).lower()
-        log.warning(what, extra={"target": target, "detail": detail})
+        log.warning(what, extra={"target": target, "detail": _why(error)})
+
+
+def _why(error: Exception) -> str:
+    number = getattr(error, "errno", None)
+    return os.strerror(number).lower() if number is not None and number > 0 else type(error).__name__

@@ -70,15 +70,17 @@ def test_every_key_of_the_drain_is_read() -> None:
     section = """\
 drain:
   delay: 0s
-  until: [{check: db}, {check: work, status: down}]
+  until: [{check: db}, {check: idle, status: down}]
   deadline: 40s
   readyz: keep
   notify: {post: "http://[::1]:8080/stop"}
 """
 
-    assert loaded(CHECKS + section).sections.drain == DrainConfig(
+    checks = CHECKS.replace("]", ", {name: idle, type: tcp, host: app, port: 2, gates: none}]")
+
+    assert loaded(checks + section).sections.drain == DrainConfig(
         delay=0.0,
-        until=(UntilConfig(check="db", status=Awaited.UP), UntilConfig(check="work", status=Awaited.DOWN)),
+        until=(UntilConfig(check="db", status=Awaited.UP), UntilConfig(check="idle", status=Awaited.DOWN)),
         deadline=40.0,
         readyz=DrainReadyz.KEEP,
         notify=NotifyConfig(post=Url(scheme="http", host="::1", port=8080, path="/stop")),
@@ -103,6 +105,10 @@ drain:
         ("startup: {latch_file: latch}", "startup.latch_file: 'latch' is not an absolute path"),
         ("drain: {readyz: keeps}", "drain.readyz: unknown choice 'keeps'; did you mean 'keep'?"),
         ("drain: {until: [{status: up}]}", "drain.until[0]: the key check is missing"),
+        (
+            "drain: {until: [{check: db}, {check: bd}]}",
+            "drain.until[1].check: unknown check 'bd'; choose from db",
+        ),
         ("drain: {notify: {}}", "drain.notify: needs either the key file or the key post"),
         (
             "drain: {notify: {file: /n, post: 'http://localhost'}}",

@@ -35,10 +35,22 @@ class Sidecar:
 
     async def get(self, path: str, *, admin: bool = False, accept: str = "*/*") -> tuple[int, str]:
         """Ask on a new connection, as the kubelet does."""
+        return await self.ask("GET", path, admin=admin, headers={"Accept": accept})
+
+    async def change_drain(self, method: str) -> int:
+        """Begin a drain with POST, or end it with DELETE, as `sidecar drain` does; return the code."""
+        code, _ = await self.ask(method, "/drain", admin=True, headers={"X-Sidecar": "1"})
+        return code
+
+    async def ask(
+        self, method: str, path: str, *, admin: bool = False, headers: Mapping[str, str] | None = None
+    ) -> tuple[int, str]:
+        """Send a request on a new connection; return the code and the body."""
         port = self.admin_port if admin else self.port
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        request = f"GET {path} HTTP/1.1\r\nHost: pod\r\nAccept: {accept}\r\nConnection: close\r\n\r\n"
-        writer.write(request.encode())
+        head = {"Host": "pod", "Connection": "close", **(headers or {})}
+        lines = "".join(f"{name}: {value}\r\n" for name, value in head.items())
+        writer.write(f"{method} {path} HTTP/1.1\r\n{lines}\r\n".encode())
         head, _, body = (await reader.read()).decode().partition("\r\n\r\n")
         writer.close()
         return int(head.split()[1]), body
@@ -112,12 +124,19 @@ async def running(
 ) -> AsyncIterator[Sidecar]:
     """Run `sidecar serve` on a YAML list of checks; its listeners are open when the block begins.
 
+    It ends without a drain unless `sections` say otherwise, as a native sidecar does.
     With `resolv_conf` the process sees that file as `/etc/resolv.conf`, in a mount namespace of its own.
     """
     port, admin_port = free_port(), free_port()
     config = path or folder / "config.yaml"
     write = config_map or config.write_text
-    write(f"server: {{port: {port}, admin_port: {admin_port}}}\n{sections}\nchecks:\n{checks}")
+    drain = "" if "drain:" in sections else "drain: {delay: 0s}
+"
+    server = f"server: {{port: {port}, admin_port: {admin_port}}}
+"
+    write(f"{server}{drain}{sections}
+checks:
+{checks}")
     process = await asyncio.create_subprocess_exec(
         *(_seeing(resolv_conf) if resolv_conf else ()),
         *(sys.executable, "-m", "sidecar", "serve", "--config", str(config)),

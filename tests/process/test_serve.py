@@ -48,7 +48,14 @@ async def test_the_start_is_told_in_order(tmp_path: Path) -> None:
         await sidecar.stop()
 
     told = [line["message"] for line in sidecar.log]
-    assert told == ["listening", "check is up", "startup passed", "stopped"]
+    assert told == [
+        "listening",
+        "check is up",
+        "startup passed",
+        "drain began",
+        "drain is over",
+        "stopped",
+    ]
 
 
 async def test_hanging_dependencies_delay_neither_probes_nor_the_end(tmp_path: Path) -> None:

@@ -140,6 +140,28 @@ def test_a_stop_signal_is_heard_among_others_that_came_with_it(witness: Witness)
     assert (ended(listening), in_time) == (True, True)
 
 
+def test_the_limit_counts_from_the_longest_time_that_a_drain_takes(witness: Witness) -> None:
+    with Signals(witness.stop, leave=witness.leave, longest_drain=lambda: 0.1, limit=0.05):
+        listening = listener()
+        began = time.monotonic()
+        send(signal.SIGTERM)
+        witness.left.wait(10)
+        took = time.monotonic() - began
+
+    assert (ended(listening), witness.said[-1], took >= 0.15) == (True, "leave with 0", True)
+
+
+def test_the_limit_counts_from_the_end_of_a_drain_that_is_over_earlier(witness: Witness) -> None:
+    with Signals(witness.stop, leave=witness.leave, longest_drain=lambda: FOR_EVER, limit=0.05) as signals:
+        listening = listener()
+        send(signal.SIGTERM)
+        witness.stopped.wait(10)
+        signals.hurry()
+        in_time = witness.left.wait(10)
+
+    assert (ended(listening), witness.said[-1], in_time) == (True, "leave with 0", True)
+
+
 def test_other_signals_neither_stop_nor_call_off_the_limit(witness: Witness) -> None:
     with (
         handled(signal.SIGUSR1),
