@@ -151,8 +151,7 @@ def run_to_end(loop: asyncio.AbstractEventLoop, main: Coroutine[Any, Any, int]) 
     stubborn = asyncio.all_tasks(loop)
     if stubborn:
         log.warning("leaving runs behind that ignore their cancellation", extra={"runs": len(stubborn)})
-        leave(code)
-    if is_busy_in_threads():
+    if stubborn or is_busy_in_threads():
         leave(code)
     loop.close()
     return code

@@ -133,9 +133,9 @@ async def test_the_apps_hook_is_answered_when_what_it_waits_for_is_down(tmp_path
         sidecar.process.send_signal(signal.SIGTERM)
         await sidecar.until_logged("drain began")
         app_hook = asyncio.create_task(sidecar.get("/drained"))
-        seen = work.connections
-        while work.connections < seen + 2:
-            await asyncio.sleep(0.02)
+        runs = await sidecar.runs("db")
+        while await sidecar.runs("db") < runs + 2:
+            pass
         waited = not app_hook.done()
         work.shut()
 

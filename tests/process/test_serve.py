@@ -49,6 +49,7 @@ async def test_the_start_is_told_in_order(tmp_path: Path) -> None:
 
     told = [line["message"] for line in sidecar.log]
     assert told == [
+        "advice",
         "listening",
         "check is up",
         "startup passed",
@@ -81,7 +82,7 @@ async def test_a_taken_port_is_one_line_and_exit_code_1(tmp_path: Path) -> None:
 
         ended = await run_sidecar("serve", "--config", str(config))
 
-    assert (ended.code, ended.out, json.loads(ended.err)["message"]) == (
+    assert (ended.code, ended.out, json.loads(ended.err.splitlines()[-1])["message"]) == (
         1,
         "",
         f"cannot listen on 0.0.0.0:{taken.port}: the port is taken by another process",

@@ -13,8 +13,9 @@ from typing import Any, Final
 
 from sidecar.app import serve
 from sidecar.config.check import CheckConfig, CheckType
-from sidecar.config.model import Config, Sections, ServerConfig
+from sidecar.config.model import Config, DrainConfig, Sections, ServerConfig
 from sidecar.core.check import Check
+from sidecar.support.text import Redactor
 from tests.runtime.fakes import Act, FakeCheck, FakeDriver, Stubborn, for_ever
 
 
@@ -79,9 +80,11 @@ class OneType:
 def main(behaviour: str) -> int:
     config = Config(
         checks=(CheckConfig(name="db", type="fake", timeout=0.2),),
-        sections=Sections(server=ServerConfig(host="127.0.0.1", port=0, admin_port=0)),
+        sections=Sections(
+            server=ServerConfig(host="127.0.0.1", port=0, admin_port=0), drain=DrainConfig(delay=0.0)
+        ),
     )
-    return serve(config, OneType(BEHAVIOURS[behaviour]()))
+    return serve(config, OneType(BEHAVIOURS[behaviour]()), Redactor(()))
 
 
 if __name__ == "__main__":
