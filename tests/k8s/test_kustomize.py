@@ -90,7 +90,8 @@ def test_the_component_leaves_other_kinds_alone(tree: Path) -> None:
 
 
 def test_the_kustomization_that_the_documentation_shows_adds_the_sidecar(tree: Path) -> None:
-    [shown] = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs" / "kubernetes.md").read_text(), flags=re.DOTALL)
+    page = (ROOT / "docs" / "kubernetes.md").read_text()
+    [shown] = re.findall(r"```yaml\n(# kustomization.yaml\n.*?)```", page, flags=re.DOTALL)
     folder = tree / "app"
     shutil.copytree(tree / "examples" / "kubernetes", folder)
     (folder / "kustomization.yaml").write_text(shown)

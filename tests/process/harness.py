@@ -48,8 +48,8 @@ class Sidecar:
         """Send a request on a new connection; return the code and the body."""
         port = self.admin_port if admin else self.port
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        head = {"Host": "pod", "Connection": "close", **(headers or {})}
-        lines = "".join(f"{name}: {value}\r\n" for name, value in head.items())
+        sent = {"Host": "pod", "Connection": "close", **(headers or {})}
+        lines = "".join(f"{name}: {value}\r\n" for name, value in sent.items())
         writer.write(f"{method} {path} HTTP/1.1\r\n{lines}\r\n".encode())
         head, _, body = (await reader.read()).decode().partition("\r\n\r\n")
         writer.close()
