@@ -52,7 +52,10 @@ class TestDocumentation:
         (listed,) = re.findall(line, self.text(name), re.MULTILINE)
         reasons = set(listed.split(", "))
 
-        assert reasons == {"none"} or reasons <= set(Reason)
+        found = InstalledTypes().find(name)
+        assert found is not None
+        assert reasons == (set(found.permanent) or {"none"})
+        assert found.permanent <= set(Reason)
 
     def test_has_one_example_that_loads_and_is_of_its_type(
         self, name: str, monkeypatch: pytest.MonkeyPatch

@@ -66,7 +66,15 @@ def test_settling_keeps_everything_that_is_known() -> None:
 
     after = settle(before, last, failure_threshold=1, success_threshold=1)
 
-    assert after == State(status=Status.DOWN, since=7.5, streak=1, has_been_up=True, last=last)
+    assert after == State(
+        status=Status.DOWN, since=7.5, streak=1, has_been_up=True, last=last, reason_since=7.5
+    )
+
+
+def test_reason_since_is_the_first_of_the_failures_that_all_had_one_reason() -> None:
+    since = [state.reason_since for state in states("saafaawab")]
+
+    assert since == [None, None, 1.0, 1.0, 3.0, 4.0, 4.0, None, 7.0, 8.0]
 
 
 def test_since_is_the_second_of_the_flip_and_not_of_a_later_run() -> None:

@@ -30,6 +30,7 @@ class History(RuleBasedStateMachine):
         self.timeout = timeout
         self.now = 0.0
         self.history: list[str] = []
+        self.moments: list[float] = []
         self.last = State().last
         self.flips: list[tuple[float, Status]] = [(0.0, Status.UNKNOWN)]
         self.state = State()
@@ -39,6 +40,7 @@ class History(RuleBasedStateMachine):
         self.now += passed
         self.last = result(letter, at=self.now, duration=duration)
         self.history.append(letter)
+        self.moments.append(self.now)
         if self.expected_status() is not self.flips[-1][1]:
             self.flips.append((self.now, self.expected_status()))
         self.state = settle(
@@ -61,6 +63,12 @@ class History(RuleBasedStateMachine):
 
     def trailing(self, side: str) -> int:
         return len(list(takewhile(lambda letter: letter in side, reversed(self.history))))
+
+    def expected_reason_since(self) -> float | None:
+        """Return the moment of the first of the last runs that all failed as the last one did."""
+        if not self.trailing("fab"):
+            return None
+        return self.moments[-self.trailing(self.history[-1])]
 
     def expected_delay(self) -> float:
         """Return DESIGN's table "When", read line by line."""
@@ -85,6 +93,7 @@ class History(RuleBasedStateMachine):
             streak=max(self.trailing(SUCCESSES), self.trailing("fab")),
             has_been_up=Status.UP in [status for _, status in self.flips],
             last=self.last,
+            reason_since=self.expected_reason_since(),
         )
 
         assert self.state == expected

@@ -11,6 +11,7 @@ from sidecar.core.verdict import Gate
 from sidecar.metrics import SERIES_OF_A_HEALTHY_CHECK, metrics_renderer
 from sidecar.runtime.board import Board
 from sidecar.runtime.pulse import Pulse
+from sidecar.runtime.reload import ReloadRecord
 from tests.boards import StoppedClock, board_of, check, failure, success
 
 
@@ -34,7 +35,7 @@ def board(clock: StoppedClock) -> Board:
 
 @pytest.fixture
 def scrape(board: Board, clock: StoppedClock) -> Callable[[], dict[tuple[str, str], float]]:
-    render = metrics_renderer(board, Pulse(clock.clock), clock.clock)
+    render = metrics_renderer(board, Pulse(clock.clock), ReloadRecord(), clock.clock)
 
     def scrape() -> dict[tuple[str, str], float]:
         families = text_string_to_metric_families(render("")[0].decode())
@@ -118,20 +119,36 @@ def test_verdicts_phase_requests_and_last_success_are_told(
     }
 
 
+def test_the_startup_deadline_is_exceeded_until_startup_has_passed(clock: StoppedClock) -> None:
+    board = board_of(check("builds", Gate.STARTUP), clock=clock, deadline=60.0)
+    render = metrics_renderer(board, Pulse(clock.clock), ReloadRecord(), clock.clock)
+
+    def exceeded() -> bool:
+        return b"sidecar_startup_deadline_exceeded 1.0" in render("")[0]
+
+    seen = [exceeded()]
+    clock.pass_by(60.0)
+    seen.append(exceeded())
+    board.record("builds", success(clock))
+    seen.append(exceeded())
+
+    assert seen == [False, True, False]
+
+
 def test_a_healthy_check_has_the_series_that_validate_reckons_with_and_at_most_sixteen(
     clock: StoppedClock,
 ) -> None:
     board = board_of(check("only", Gate.READINESS), clock=clock)
     board.record("only", success(clock))
 
-    body = metrics_renderer(board, Pulse(clock.clock), clock.clock)("")[0].decode()
+    body = metrics_renderer(board, Pulse(clock.clock), ReloadRecord(), clock.clock)("")[0].decode()
     series = [line for line in body.splitlines() if 'check="only"' in line]
 
     assert len(series) == SERIES_OF_A_HEALTHY_CHECK <= 16
 
 
 def test_no_message_of_a_failure_becomes_a_label(board: Board, clock: StoppedClock) -> None:
-    body = metrics_renderer(board, Pulse(clock.clock), clock.clock)("")[0]
+    body = metrics_renderer(board, Pulse(clock.clock), ReloadRecord(), clock.clock)("")[0]
 
     assert b"hunter2" not in body
 
@@ -146,14 +163,14 @@ def test_no_message_of_a_failure_becomes_a_label(board: Board, clock: StoppedClo
 def test_openmetrics_is_given_to_those_who_accept_it(
     board: Board, clock: StoppedClock, accept: str, content_type: str, end: bytes
 ) -> None:
-    body, given = metrics_renderer(board, Pulse(clock.clock), clock.clock)(accept)
+    body, given = metrics_renderer(board, Pulse(clock.clock), ReloadRecord(), clock.clock)(accept)
 
     assert (given.startswith(content_type), body.endswith(end)) == (True, True)
 
 
 @pytest.mark.servers
 def test_promtool_finds_nothing_to_complain_about(board: Board, clock: StoppedClock) -> None:
-    body, _ = metrics_renderer(board, Pulse(clock.clock), clock.clock)("")
+    body, _ = metrics_renderer(board, Pulse(clock.clock), ReloadRecord(), clock.clock)("")
 
     verdict = subprocess.run(
         ["promtool", "check", "metrics"], input=body, capture_output=True, check=False, timeout=30

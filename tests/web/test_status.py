@@ -1,0 +1,132 @@
+"""The status page: the whole board, and for the admin listener only."""
+
+import json
+
+import pytest
+from aiohttp.test_utils import RawTestServer, TestClient
+
+from sidecar.core.check import Reason
+from sidecar.core.verdict import Gate
+from sidecar.metrics import metrics_renderer
+from sidecar.runtime.board import Board
+from sidecar.runtime.pulse import Pulse
+from sidecar.runtime.reload import ReloadRecord
+from sidecar.web.probes import Probes
+from sidecar.web.site import Site
+from sidecar.web.status import StatusPage
+from tests.boards import StoppedClock, board_of, check, failure, success
+
+
+@pytest.fixture
+def clock() -> StoppedClock:
+    return StoppedClock()
+
+
+@pytest.fixture
+def board(clock: StoppedClock) -> Board:
+    """`db` went down after a success; `new` has not run."""
+    board = board_of(check("db", Gate.READINESS, Gate.LIVENESS), check("new", Gate.STARTUP), clock=clock)
+    clock.pass_by(1.0)
+    board.record("db", success(clock))
+    clock.pass_by(2.5)
+    board.record("db", failure(clock, Reason.AUTH, "db:5432 refused the password"))
+    board.plan("db", clock.now + 7.0)
+    clock.pass_by(4.0)
+    return board
+
+
+def site(board: Board, clock: StoppedClock, *, is_trusted: bool) -> Site:
+    pulse = Pulse(clock.clock)
+    return Site(
+        board,
+        Probes(board, pulse, clock.clock),
+        metrics_renderer(board, pulse, ReloadRecord(), clock.clock),
+        is_trusted=is_trusted,
+        status=StatusPage(board, clock.clock) if is_trusted else None,
+    )
+
+
+def test_the_page_has_all_that_is_known_of_each_check(board: Board, clock: StoppedClock) -> None:
+    assert json.loads(StatusPage(board, clock.clock).answer().body) == {
+        "phase": "starting",
+        "revision": None,
+        "uptime_seconds": 7.5,
+        "startup_passed": False,
+        "checks": [
+            {
+                "name": "db",
+                "type": "tcp",
+                "target": "db",
+                "gates": ["liveness", "readiness"],
+                "status": "down",
+                "is_stale": False,
+                "is_new": False,
+                "has_been_up": True,
+                "since_seconds": 4.0,
+                "streak": 1,
+                "outcomes": ["success", "failure"],
+                "reason": "auth",
+                "message": "db:5432 refused the password",
+                "age_seconds": 4.0,
+                "next_run_seconds": 3.0,
+            },
+            {
+                "name": "new",
+                "type": "tcp",
+                "target": "new",
+                "gates": ["startup"],
+                "status": "unknown",
+                "is_stale": False,
+                "is_new": False,
+                "has_been_up": False,
+                "since_seconds": 7.5,
+                "streak": 0,
+                "outcomes": [],
+                "reason": None,
+                "message": "",
+                "age_seconds": None,
+                "next_run_seconds": None,
+            },
+        ],
+    }
+
+
+def test_a_run_that_is_late_is_due_now_and_one_under_way_is_not_known(
+    board: Board, clock: StoppedClock
+) -> None:
+    def next_run() -> object:
+        return json.loads(StatusPage(board, clock.clock).answer().body)["checks"][0]["next_run_seconds"]
+
+    clock.pass_by(30.0)
+    late = next_run()
+    board.plan("db", None)
+
+    assert (late, next_run()) == (0.0, None)
+
+
+async def test_only_the_admin_listener_has_the_page(board: Board, clock: StoppedClock) -> None:
+    answers = {}
+    for is_trusted in (True, False):
+        server = RawTestServer(site(board, clock, is_trusted=is_trusted).handle)
+        async with TestClient(server) as client, client.get("/status") as response:
+            answers[is_trusted] = (response.status, response.headers["Content-Type"], await response.text())
+        async with (
+            TestClient(RawTestServer(site(board, clock, is_trusted=is_trusted).handle)) as client,
+            client.get("/nothing") as response,
+        ):
+            answers[is_trusted] += ((await response.text()).split()[-1],)
+
+    code, media_type, body, last_path = answers[True]
+    assert (code, media_type, "refused the password" in body, last_path) == (
+        200,
+        "application/json; charset=utf-8",
+        True,
+        "/status",
+    )
+    assert answers[False] == (
+        404,
+        "text/plain; charset=utf-8",
+        "no such path; there are /livez /readyz /startupz /healthz /metrics\n",
+        "/metrics",
+    )
+    assert dict(board.requests) == {}
