@@ -54,7 +54,7 @@ class TestDocumentation:
 
         found = InstalledTypes().find(name)
         assert found is not None
-        assert reasons == (set(found.permanent) or {"none"})
+        assert reasons == ({str(reason) for reason in found.permanent} or {"none"})
         assert found.permanent <= set(Reason)
 
     def test_has_one_example_that_loads_and_is_of_its_type(

@@ -20,7 +20,8 @@ from sidecar.core.check import CheckFailed, Reason
 
 
 def tcp(name: str, port: int, gates: str = "startup", more: str = "") -> str:
-    return f"  - {{name: {name}, type: tcp, host: 127.0.0.1, port: {port}, gates: {gates}{more}}}\n"
+    keys = f"type: tcp, host: 127.0.0.1, port: {port}, gates: {gates}, failure_threshold: 1{more}"
+    return f"  - {{name: {name}, {keys}}}\n"
 
 
 def plugin(folder: Path, run: str) -> dict[str, str]:
@@ -51,7 +52,9 @@ async def end_of(sidecar: Sidecar) -> int:
 
 
 def logged(sidecar: Sidecar) -> list[str]:
-    return [line["message"] for line in sidecar.log if line["logger"] != "sidecar.status"]
+    """Return what was logged, but for status changes and advice on the configuration."""
+    told = [line["message"] for line in sidecar.log]
+    return [message for message in told if message != "advice" and not message.startswith("check is")]
 
 
 async def test_a_start_that_is_overdue_exits_with_3_where_the_configuration_says_so(tmp_path: Path) -> None:
@@ -121,7 +124,7 @@ async def test_one_permanent_reason_fails_fast_with_3_and_tells_no_secret(tmp_pa
 
 
 async def test_without_fail_fast_a_permanent_reason_is_waited_for(tmp_path: Path) -> None:
-    checks = "  - {name: vault, type: trouble, gates: startup}\n"
+    checks = "  - {name: vault, type: trouble, gates: startup, failure_threshold: 1}\n"
     async with running(tmp_path, checks, env=plugin(tmp_path, AUTH)) as sidecar:
         await sidecar.until_logged("check is down", check="vault")
         code = await sidecar.stop()

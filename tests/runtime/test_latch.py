@@ -1,4 +1,4 @@
-"""The latch file: the same question is latched, another is not, and no fault of a disk is more than a line."""
+"""The latch file: the same question is latched, another is not, and a disk at fault is one line."""
 
 import asyncio
 import errno

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from aiohttp import web
 from aiohttp.test_utils import RawTestServer, TestClient
 
 from sidecar.core.check import Reason
@@ -15,6 +16,8 @@ from sidecar.web.probes import Probes
 from sidecar.web.site import Site
 from sidecar.web.status import StatusPage
 from tests.boards import StoppedClock, board_of, check, failure, success
+
+Client = TestClient[web.BaseRequest, None]
 
 
 @pytest.fixture
@@ -105,28 +108,19 @@ def test_a_run_that_is_late_is_due_now_and_one_under_way_is_not_known(
 
 
 async def test_only_the_admin_listener_has_the_page(board: Board, clock: StoppedClock) -> None:
-    answers = {}
-    for is_trusted in (True, False):
+    async def answer(path: str, *, is_trusted: bool) -> tuple[int, str, str]:
         server = RawTestServer(site(board, clock, is_trusted=is_trusted).handle)
-        async with TestClient(server) as client, client.get("/status") as response:
-            answers[is_trusted] = (response.status, response.headers["Content-Type"], await response.text())
-        async with (
-            TestClient(RawTestServer(site(board, clock, is_trusted=is_trusted).handle)) as client,
-            client.get("/nothing") as response,
-        ):
-            answers[is_trusted] += ((await response.text()).split()[-1],)
+        async with Client(server) as client, client.get(path) as response:
+            return response.status, response.headers["Content-Type"], await response.text()
 
-    code, media_type, body, last_path = answers[True]
-    assert (code, media_type, "refused the password" in body, last_path) == (
-        200,
-        "application/json; charset=utf-8",
-        True,
-        "/status",
-    )
-    assert answers[False] == (
+    shown, refused = [await answer("/status", is_trusted=is_trusted) for is_trusted in (True, False)]
+    _, _, missing = await answer("/nothing", is_trusted=True)
+
+    assert (shown[:2], "refused the password" in shown[2]) == ((200, "application/json; charset=utf-8"), True)
+    assert refused == (
         404,
         "text/plain; charset=utf-8",
         "no such path; there are /livez /readyz /startupz /healthz /metrics\n",
-        "/metrics",
     )
+    assert missing == "no such path; there are /livez /readyz /startupz /healthz /metrics /status\n"
     assert dict(board.requests) == {}
