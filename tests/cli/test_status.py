@@ -92,8 +92,7 @@ def test_the_table_has_a_row_a_check_with_its_strip() -> None:
             "",
             "CHECK   TYPE  GATES      STATUS               SINCE  STREAK  LAST 20  AGE  NEXT  MESSAGE",
             "db      tcp   readiness  up                   2m 5s  17      -!+      3s   6s",
-            "builds  tcp   none       unknown, stale, new  2m 5s  17"
-            "                           auth: refused the password",
+            f"builds  tcp   none       unknown, stale, new  2m 5s  17{'':26}auth: refused the password",
         ],
     )
 
