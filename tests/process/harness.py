@@ -130,13 +130,9 @@ async def running(
     port, admin_port = free_port(), free_port()
     config = path or folder / "config.yaml"
     write = config_map or config.write_text
-    drain = "" if "drain:" in sections else "drain: {delay: 0s}
-"
-    server = f"server: {{port: {port}, admin_port: {admin_port}}}
-"
-    write(f"{server}{drain}{sections}
-checks:
-{checks}")
+    drain = "" if "drain:" in sections else "drain: {delay: 0s}\n"
+    server = f"server: {{port: {port}, admin_port: {admin_port}}}\n"
+    write(f"{server}{drain}{sections}\nchecks:\n{checks}")
     process = await asyncio.create_subprocess_exec(
         *(_seeing(resolv_conf) if resolv_conf else ()),
         *(sys.executable, "-m", "sidecar", "serve", "--config", str(config)),
