@@ -131,12 +131,12 @@ def failing(standings: Sequence[Standing], latch: Latch, now: float) -> tuple[tu
 
     In the configured order, a check once, whichever phase the process is in: a drain is no check's fault.
     """
-    verdicts = [judge(probe, standings, Phase.SERVING, latch, now) for probe in Probe]
-    lines = [
-        next((line for line in of_one if line.mark is Mark.FAILED), None)
-        for of_one in zip(*(verdict.lines for verdict in verdicts), strict=True)
-    ]
-    return tuple(line for line in lines if line), verdicts[0].expires_at
+    lines = tuple(
+        _trouble(standing, now, mark=Mark.FAILED, text="failed")
+        for standing in standings
+        if any(_holds_back(probe, standing, latch, now) for probe in Probe)
+    )
+    return lines, _expiry(standings, latch, now)
 
 
 def has_started(standings: Iterable[Standing]) -> bool:

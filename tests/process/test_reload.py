@@ -6,6 +6,7 @@ import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from tests.network.fakes import Fake, silent
 from tests.process.harness import Sidecar, running
@@ -76,7 +77,8 @@ async def test_a_bad_edit_of_every_gating_check_takes_no_pod_out(tmp_path: Path)
         await sidecar.until_logged("check is down", check="db")
         body = await sidecar.until("/readyz?verbose", 200)
         other.open()
-        await sidecar.until_logged("check is up", check="db", **{"from": "down"})
+        back: dict[str, Any] = {"check": "db", "from": "down"}
+        await sidecar.until_logged("check is up", **back)
         other.shut()
         gating_again = await sidecar.until("/readyz", 503)
 

@@ -45,7 +45,7 @@ def site(board: Board, clock: StoppedClock, *, is_trusted: bool) -> Site:
         Probes(board, pulse, clock.clock),
         metrics_renderer(board, pulse, ReloadRecord(), clock.clock),
         is_trusted=is_trusted,
-        status=StatusPage(board, clock.clock) if is_trusted else None,
+        pages={"/status": StatusPage(board, clock.clock).handle} if is_trusted else {},
     )
 
 
