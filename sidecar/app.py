@@ -299,9 +299,9 @@ class _Process:
         )
 
     def _give_up(self, why: str) -> None:
-        """Begin to stop, because the start failed."""
+        """End at once, because the start failed: nobody is served whom a drain would be for."""
         self._why_given_up = why
-        self.stop()
+        self.drainer.abandon()
 
     def _new_reloader(self, origin: Origin, scheduler: Scheduler) -> Reloader:
         def read() -> Config:

@@ -56,6 +56,7 @@ class Drainer:
         self._clock = clock or Clock()
         self._underway: _Underway | None = None
         self._is_stopping = False
+        self._is_abandoned = False
         self._began = asyncio.Event()
         self._woken = asyncio.Event()
         self._notifying: asyncio.Task[None] | None = None
@@ -81,6 +82,11 @@ class Drainer:
         self._is_stopping = True
         self._begin("a stop signal")
         self._woken.set()
+
+    def abandon(self) -> None:
+        """Have the process end at once, without a drain."""
+        self._is_abandoned = True
+        self._began.set()
 
     def cancel(self) -> bool:
         """End the drain and serve on; return whether one was under way.
@@ -111,7 +117,7 @@ class Drainer:
         """
         if self._config.notify is not None and not self._began.is_set():
             await withdraw(self._config.notify)
-        while True:
+        while not self._is_abandoned:
             await self._began.wait()
             if self._underway is not None and await self._ends_process(self._underway):
                 return

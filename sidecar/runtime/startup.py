@@ -6,6 +6,7 @@ from math import inf
 from typing import Final
 
 from sidecar.core.check import Reason
+from sidecar.core.phase import Phase
 from sidecar.core.start import StartRules, hopeless_at, is_overdue
 from sidecar.core.verdict import awaits_startup
 from sidecar.runtime.board import Board, Entry
@@ -40,23 +41,28 @@ class StartWatch:
         self._permanent = permanent
         self._give_up = give_up
         self._clock = clock
+        self._is_told_overdue = False
 
     async def watch(self) -> None:
-        """Return once startup has passed, or when the start was given up."""
+        """Return once startup has passed, or when the start was given up, which no drain is."""
         news = News(self._board)
-        is_told = False
         while not self._board.latch.startup_passed:
             now = self._clock.monotonic()
-            if hopeless := [entry for entry in self._awaited() if now >= self._hopeless_at(entry)]:
-                self._end_hopeless(hopeless[0], now)
+            if self._board.phase is Phase.STARTING and self._ends_now(now):
                 return
-            if is_overdue(self._board.latch, now) and not is_told:
-                is_told = True
-                self._tell_overdue(now)
-                if self._rules.exits_when_overdue:
-                    self._give_up(f"gave up the start at its deadline, {self._age(now)}")
-                    return
-            await news.within(self._next_moment(is_told=is_told) - now)
+            await news.within(self._next_moment() - now)
+
+    def _ends_now(self, now: float) -> bool:
+        """Say what is to be said at this moment; return whether the start was given up."""
+        if hopeless := [entry for entry in self._awaited() if now >= self._hopeless_at(entry)]:
+            self._end_hopeless(hopeless[0], now)
+            return True
+        if self._is_told_overdue or not is_overdue(self._board.latch, now):
+            return False
+        self._tell_overdue(now)
+        if self._rules.exits_when_overdue:
+            self._give_up(f"gave up the start at its deadline, {self._age(now)}")
+        return self._rules.exits_when_overdue
 
     def _awaited(self) -> Iterator[Entry]:
         return (entry for entry in self._board.entries() if awaits_startup(entry.standing))
@@ -64,8 +70,11 @@ class StartWatch:
     def _hopeless_at(self, entry: Entry) -> float:
         return hopeless_at(entry.standing, self._permanent(entry.config.type), self._rules)
 
-    def _next_moment(self, *, is_told: bool) -> float:
-        deadline = inf if is_told else self._board.latch.liveness_deadline
+    def _next_moment(self) -> float:
+        """Return the monotonic second at which time alone has something to say; infinity in a drain."""
+        if self._board.phase is not Phase.STARTING:
+            return inf
+        deadline = inf if self._is_told_overdue else self._board.latch.liveness_deadline
         return min(deadline, *(self._hopeless_at(entry) for entry in self._awaited()), inf)
 
     def _end_hopeless(self, entry: Entry, now: float) -> None:
@@ -86,6 +95,7 @@ class StartWatch:
         )
 
     def _tell_overdue(self, now: float) -> None:
+        self._is_told_overdue = True
         awaited = list(self._awaited())
         log.error(
             "startup deadline exceeded",

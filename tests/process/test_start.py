@@ -46,6 +46,9 @@ async def until_file(path: Path, is_wanted: Callable[[str], bool]) -> None:
             await asyncio.sleep(0.02)
 
 
+ENDED = ("drain began", "drain is over", "stopped")
+
+
 async def end_of(sidecar: Sidecar) -> int:
     async with asyncio.timeout(15):
         return await sidecar.process.wait()
@@ -96,8 +99,24 @@ async def test_an_overdue_start_that_waits_says_so_once_and_passes_later(tmp_pat
     assert "sidecar_startup_deadline_exceeded 0.0" in passed
     assert (code, logged(sidecar)) == (
         0,
-        ["listening", "startup deadline exceeded", "startup passed", "stopped"],
+        ["listening", "startup deadline exceeded", "startup passed", *ENDED],
     )
+
+
+async def test_a_start_that_is_given_up_drains_nobody(tmp_path: Path) -> None:
+    sections = "startup: {deadline: 300ms, on_deadline: exit}\ndrain: {delay: 1h}"
+    async with running(tmp_path, tcp("builds", free_port()), sections=sections) as sidecar:
+        code = await end_of(sidecar)
+
+    assert (code, logged(sidecar)) == (3, ["listening", "startup deadline exceeded", "stopped"])
+
+
+async def test_a_drain_is_not_given_up_by_the_deadline_of_the_start(tmp_path: Path) -> None:
+    sections = "startup: {deadline: 500ms, on_deadline: exit}\ndrain: {delay: 1s}"
+    async with running(tmp_path, tcp("builds", free_port()), sections=sections) as sidecar:
+        code = await sidecar.stop()
+
+    assert (code, logged(sidecar)) == (0, ["listening", *ENDED])
 
 
 async def test_one_permanent_reason_fails_fast_with_3_and_tells_no_secret(tmp_path: Path) -> None:
@@ -129,7 +148,7 @@ async def test_without_fail_fast_a_permanent_reason_is_waited_for(tmp_path: Path
         await sidecar.until_logged("check is down", check="vault")
         code = await sidecar.stop()
 
-    assert (code, logged(sidecar)) == (0, ["listening", "stopped"])
+    assert (code, logged(sidecar)) == (0, ["listening", *ENDED])
 
 
 async def test_a_restart_remembers_what_has_been_up_and_not_what_has_changed(tmp_path: Path) -> None:

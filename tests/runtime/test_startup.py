@@ -105,6 +105,18 @@ async def test_an_overdue_start_is_given_up_where_the_rules_say_so() -> None:
     assert stage.given_up == [(300.0, "gave up the start at its deadline, 5m 0s")]
 
 
+async def test_a_drain_gives_nothing_up_and_its_return_does(summary: Summary) -> None:
+    async with watched(StartRules(exits_when_overdue=True), "db") as stage:
+        stage.board.drain(keeps_ready=False)
+        await asyncio.sleep(1000)
+        in_the_drain = (summary(), list(stage.given_up))
+        stage.board.resume()
+        await asyncio.sleep(1)
+
+    assert in_the_drain == ([], [])
+    assert [why for _, why in stage.given_up] == ["gave up the start at its deadline, 16m 40s"]
+
+
 async def test_a_start_that_passes_in_time_is_neither_told_nor_given_up(summary: Summary) -> None:
     async with watched(StartRules(exits_when_overdue=True, fail_fast=60.0), "db") as stage:
         stage.record("db", Reason.AUTH)
