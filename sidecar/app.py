@@ -314,7 +314,8 @@ class _Process:
             self._board.apply(config.checks, edited=changes.edited, now=self._clock.monotonic())
             scheduler.apply(config.checks, changes)
             self.drainer.adopt(config.sections.drain)
-            _spare_the_collector()
+            if changes:
+                _spare_the_collector()
 
         return Reloader(
             origin.path, self._config, read=read, apply=apply, record=self._reloads, pulse=self._pulse
@@ -337,8 +338,10 @@ async def _within(seconds: float, work: Coroutine[Any, Any, None]) -> None:
 def _spare_the_collector() -> None:
     """Keep what lives as long as we do out of the garbage collector's sight.
 
-    With a thousand hanging checks its full collections were what made the slowest probes slow.
+    With a thousand hanging checks its full collections were what made the slowest probes slow. What was kept
+    out before, and a reload has replaced, is collected now.
     """
+    gc.unfreeze()
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)

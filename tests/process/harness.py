@@ -3,22 +3,31 @@
 import asyncio
 import json
 import os
+import random
 import signal
 import socket
 import sys
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 Log = dict[str, Any]
 
 
+OWN_PORTS: Final = range(20_000, 32_000)
+"""Below the ports that the kernel gives to connections, which might take one before it is listened on."""
+
+
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a port on which nobody listens."""
+    while True:
+        port = random.choice(OWN_PORTS)  # noqa: S311 - spreads them, hides nothing
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("", port))
+            return port
 
 
 @dataclass
@@ -30,6 +39,7 @@ class Sidecar:
     admin_port: int
     log: list[Log] = field(default_factory=list)
     raw: list[str] = field(default_factory=list)
+    _messages: Counter[str] = field(default_factory=Counter)
     _arrived: asyncio.Event = field(default_factory=asyncio.Event)
     _has_ended: bool = False
 
@@ -51,8 +61,10 @@ class Sidecar:
         sent = {"Host": "pod", "Connection": "close", **(headers or {})}
         lines = "".join(f"{name}: {value}\r\n" for name, value in sent.items())
         writer.write(f"{method} {path} HTTP/1.1\r\n{lines}\r\n".encode())
-        head, _, body = (await reader.read()).decode().partition("\r\n\r\n")
-        writer.close()
+        try:
+            head, _, body = (await reader.read()).decode().partition("\r\n\r\n")
+        finally:
+            writer.close()
         return int(head.split()[1]), body
 
     async def until_logged(self, message: str, *, within: float = 10.0, **fields: object) -> Log:
@@ -70,9 +82,13 @@ class Sidecar:
     async def until_logged_times(self, message: str, times: int, *, within: float = 10.0) -> None:
         """Wait until so many log lines have had this message."""
         async with asyncio.timeout(within):
-            while sum(line["message"] == message for line in self.log) < times:
+            while self.times(message) < times:
                 self._arrived.clear()
                 await self._arrived.wait()
+
+    def times(self, message: str) -> int:
+        """Return how many log lines have had this message."""
+        return self._messages[message]
 
     def descriptors(self) -> int:
         """Return how many files and sockets the process has open."""
@@ -106,6 +122,7 @@ class Sidecar:
             self.raw.append(line.decode())
             if line.startswith(b"{"):
                 self.log.append(json.loads(line))
+                self._messages[self.log[-1]["message"]] += 1
             self._arrived.set()
         self._has_ended = True
         self._arrived.set()
