@@ -318,7 +318,13 @@ class _Process:
                 _spare_the_collector()
 
         return Reloader(
-            origin.path, self._config, read=read, apply=apply, record=self._reloads, pulse=self._pulse
+            origin.path,
+            self._config,
+            read=read,
+            apply=apply,
+            record=self._reloads,
+            pulse=self._pulse,
+            clock=self._clock,
         )
 
     def _reload_refused_credentials(self, event: Event) -> None:

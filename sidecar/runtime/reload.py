@@ -15,6 +15,7 @@ from typing import Final, Never
 from sidecar.config.model import Config
 from sidecar.config.problems import ConfigError
 from sidecar.runtime.changes import Changes, changed_paths, compare
+from sidecar.runtime.clock import Clock
 from sidecar.runtime.pulse import Pulse
 from sidecar.support.thread import in_thread
 
@@ -58,6 +59,7 @@ class Reloader:
         apply: Apply,
         record: ReloadRecord,
         pulse: Pulse,
+        clock: Clock,
     ) -> None:
         self._record = record
         self._path = path
@@ -65,6 +67,7 @@ class Reloader:
         self._read = read
         self._apply = apply
         self._pulse = pulse
+        self._clock = clock
         self._seen: Mapping[Path, Fingerprint] = {}
         self._changed: frozenset[Path] = frozenset()
         """Files that differ from what is in force."""
@@ -86,7 +89,7 @@ class Reloader:
                 await self._reload(found)
 
     def _is_worth_another_try(self) -> bool:
-        return bool(self._refusal) and time.monotonic() >= self._refused_at + RETRY
+        return bool(self._refusal) and self._clock.monotonic() >= self._refused_at + RETRY
 
     async def _pause(self, seconds: float) -> bool:
         """Wait until it is time, or until somebody wakes us; whether it was that."""
@@ -138,13 +141,13 @@ class Reloader:
         self._config = config
         self._refusal = ""
         self._record.was_successful = True
-        self._record.last_success_time = time.time()
+        self._record.last_success_time = self._clock.wall()
         log.info("configuration reloaded", extra=_fields(changes))
 
     def _refuse(self, error: ConfigError) -> None:
         """Say once what is wrong, however often it is read."""
         self._record.was_successful = False
-        self._refused_at = time.monotonic()
+        self._refused_at = self._clock.monotonic()
         if str(error) != self._refusal:
             self._refusal = str(error)
             for problem in error.problems:
