@@ -136,8 +136,9 @@ class Scheduler:
         ended = [self._live.pop(name) for name in (*changes.removed, *changes.edited)]
         for name in changes.removed:
             self._shared.pulse.forget(f"check:{name}")
+        _cancel(ended)
         if ended:
-            self._group.create_task(_end(ended), name="close")
+            self._group.create_task(_close(ended), name="close")
         self.start(config for config in configs if config.name in changes.added | changes.edited)
         for config in configs:
             if config.name in changes.adjusted:
@@ -146,7 +147,8 @@ class Scheduler:
     async def aclose(self) -> None:
         """Stop every loop and close every check, side by side, within 1.3 seconds."""
         live, self._live = list(self._live.values()), {}
-        await _end(live)
+        _cancel(live)
+        await _close(live)
         await self._imports.aclose()
 
     def _start_one(self, config: CheckConfig) -> None:
@@ -196,10 +198,13 @@ async def _resume(loop: CheckLoop, delay: float, *, after: asyncio.Task[Never]) 
     await loop.run_forever(delay)
 
 
-async def _end(checks: Iterable[_Live]) -> None:
-    """Stop loops and close what they hold, side by side."""
-    ended = list(checks)
-    for each in ended:
+def _cancel(checks: Iterable[_Live]) -> None:
+    """Have these loops write nothing more on the board, from this moment on."""
+    for each in checks:
         each.task.cancel()
-    await asyncio.gather(*(each.task for each in ended), return_exceptions=True)
-    await asyncio.gather(*(each.runner.aclose() for each in ended))
+
+
+async def _close(checks: Sequence[_Live]) -> None:
+    """Close what cancelled loops hold, side by side."""
+    await asyncio.gather(*(each.task for each in checks), return_exceptions=True)
+    await asyncio.gather(*(each.runner.aclose() for each in checks))

@@ -7,6 +7,7 @@ hold a probe back now.
 import logging
 import os
 from collections.abc import Callable, Sequence
+from itertools import accumulate
 from pathlib import Path
 from threading import Lock
 from typing import Final, Never
@@ -27,17 +28,13 @@ log = logging.getLogger("sidecar.termination")
 
 def compose(lines: Sequence[str], *, limit: int = SIZE_LIMIT) -> bytes:
     """Return as many whole lines as fit into `limit` bytes, and how many did not."""
-    text = "".join(f"{line}\n" for line in lines).encode("utf-8", "replace")
-    if len(text) <= limit:
-        return text
+    encoded = [f"{line}\n".encode("utf-8", "replace") for line in lines]
+    sizes = list(accumulate(map(len, encoded)))
+    if not sizes or sizes[-1] <= limit:
+        return b"".join(encoded)
     room = limit - len(_remainder(len(lines)))
-    kept = b""
-    for count, line in enumerate(lines):
-        more = kept + f"{line}\n".encode("utf-8", "replace")
-        if len(more) > room:
-            return kept + _remainder(len(lines) - count)
-        kept = more
-    return kept
+    fitting = sum(size <= room for size in sizes)
+    return b"".join(encoded[:fitting]) + _remainder(len(lines) - fitting)
 
 
 def write_message(path: Path, message: bytes) -> None:

@@ -179,6 +179,14 @@ async def test_a_cancelled_drain_leads_back_at_once_and_the_next_begins_anew() -
         )
 
 
+async def test_a_process_that_is_abandoned_ends_at_once_and_drains_nobody() -> None:
+    async with stage(DrainConfig(delay=60.0)) as staged:
+        await asyncio.sleep(1.0)
+        staged.drainer.abandon()
+
+        assert (await staged.stopped_at(), staged.board.phase) == (1.0, Phase.SERVING)
+
+
 async def test_a_drain_that_ends_the_process_cannot_be_cancelled() -> None:
     async with stage(DrainConfig()) as staged:
         staged.drainer.stop()
@@ -293,6 +301,15 @@ async def test_the_file_appears_with_the_drain_and_is_gone_when_it_is_cancelled(
         await told.until("withdrew the notification")
 
         assert (at_start, during, file.exists()) == (False, True, False)
+
+
+async def test_a_post_is_no_file_to_remove(told: Told) -> None:
+    async with stage(DrainConfig(notify=NotifyConfig(post=url(None)))) as staged:
+        await asyncio.sleep(10)
+        staged.drainer.cancel()
+        await asyncio.sleep(10)
+
+    assert told.lines.empty()
 
 
 @pytest.mark.looptime(False)

@@ -20,6 +20,7 @@ from sidecar.core.check import Reason
 from sidecar.core.verdict import Gate
 from sidecar.runtime.board import Board
 from sidecar.runtime.latch import LatchKeeper, LatchRecord, digest, read_latch, write_latch
+from sidecar.runtime.news import SPACING
 from tests.boards import StoppedClock, board_of, check, failure, success
 
 KEY = bytes(range(32))
@@ -233,6 +234,20 @@ async def test_the_file_is_written_when_a_check_has_been_up_for_the_first_time_a
 
     assert (first, second, len(writes.records)) == (["b", "restored"], ["b", "c", "restored"], 2)
     assert {record.key for record in writes.records} == {KEY}
+
+
+async def test_a_change_that_proves_nothing_new_writes_nothing() -> None:
+    clock = StoppedClock()
+    board = board_of(check("db"), check("cache"), clock=clock)
+    writes = Writes()
+    async with keeping(board, writes, LatchRecord(KEY)):
+        board.record("db", failure(clock, Reason.REFUSED))
+        await asyncio.sleep(2 * SPACING)
+        written = len(writes.records)
+        board.record("cache", success(clock))
+        proved = await writes.next()
+
+    assert (written, proved) == (0, ["cache"])
 
 
 async def test_a_check_that_was_edited_is_written_when_it_has_been_up_anew() -> None:

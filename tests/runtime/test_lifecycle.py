@@ -2,6 +2,7 @@
 
 import logging
 import os
+import queue
 import signal
 import threading
 import time
@@ -106,6 +107,18 @@ def test_what_does_not_stop_is_ended_at_the_limit_and_the_log_says_so(
         True,
     )
     assert [(r.levelname, r.message) for r in caplog.records] == [("ERROR", "did not stop in time, leaving")]
+
+
+def test_a_hangup_reloads_as_often_as_it_comes_and_stops_nothing(witness: Witness) -> None:
+    reloaded: queue.Queue[str] = queue.Queue()
+    with Signals(witness.stop, leave=witness.leave, reload=lambda: reloaded.put("again"), limit=FOR_EVER):
+        listening = listener()
+        told = []
+        for _ in range(2):
+            send(signal.SIGHUP)
+            told.append(reloaded.get(timeout=10))
+
+    assert (told, ended(listening), witness.said) == (["again", "again"], True, [])
 
 
 def test_the_limits_leave_room_in_the_sidecars_grace_of_five_seconds() -> None:

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.looptime
 def no_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have files read in the loop, whose time is compacted: it would run on past a thread."""
 
-    async def at_once(call: Callable[[], object], *, name: str) -> object:
+    async def at_once(call: Callable[[], object], **_name: str) -> object:
         return call()
 
     monkeypatch.setattr("sidecar.runtime.reload.in_thread", at_once)
