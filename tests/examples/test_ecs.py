@@ -55,8 +55,8 @@ def test_the_program_understands_its_health_check() -> None:
     assert understands(words)
 
 
-def test_the_health_check_waits_for_no_app_and_stays_passed_in_an_outage(config: Config) -> None:
-    """`readyz` would wait for the app's own check, and ECS replaces a task whose health check fails later."""
+def test_the_health_check_that_the_app_waits_for_waits_for_no_app(config: Config) -> None:
+    """`readyz` would wait for the app's own check, and the app waits for the health check."""
     assert SIDECAR["healthCheck"]["command"][-1] == "startupz"
     assert [c.name for c in config.checks if Gate.STARTUP in c.gates and not c.is_remote] == []
 
