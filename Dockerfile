@@ -63,7 +63,7 @@ USER 65532:65532
 # The main listener. The admin listener is on loopback only and is not to be published.
 EXPOSE 17808
 
-# For Compose and ECS; Kubernetes ignores it and has probes of its own.
+# For Docker and Compose; Kubernetes and ECS ignore it and have checks of their own.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=30s --retries=3 CMD ["sidecar", "probe", "healthz"]
 
 # The process is PID 1 and handles the signal itself: no shell and no init stands between.

@@ -8,6 +8,7 @@ from sidecar.config.model import OnDeadline
 from sidecar.core.verdict import Gate
 from sidecar.lint.case import Case, Style
 from sidecar.lint.findings import Remark
+from sidecar.lint.invocation import invocation_of
 from sidecar.lint.pod import Probe, Role
 from sidecar.lint.questions import askers
 from sidecar.lint.rollout import removes_first
@@ -40,7 +41,7 @@ def outage_times(case: Case) -> Iterator[Remark]:
 def rollout_times(case: Case) -> Iterator[Remark]:
     """Say what becomes of a broken release, and when."""
     if case.gating(Gate.STARTUP) and case.workload.kind in ROLLED_OUT:
-        steps = "; ".join((*_before_deadline(case), *_at_deadline(case), *_after_deadline(case)))
+        steps = "; ".join((_held_back(case), *_while_held(case), *_given_up(case)))
         yield Remark(case.workload.update.place, f"a broken release: {steps}")
 
 
@@ -74,11 +75,8 @@ def _all_pods(case: Case) -> str:
     return f"all {case.workload.replicas} pods" if case.workload.replicas else "every pod"
 
 
-def _before_deadline(case: Case) -> Iterator[str]:
-    yield f"its first pod is never ready, and {_who_serves(case)} serving"
-    fail_fast = case.config.sections.startup.fail_fast
-    if fail_fast is not None:
-        yield f"the process exits with 3 after {show_duration(fail_fast)} of one permanent reason"
+def _held_back(case: Case) -> str:
+    return f"its first pod is never ready, and {_who_serves(case)} serving"
 
 
 def _who_serves(case: Case) -> str:
@@ -89,15 +87,29 @@ def _who_serves(case: Case) -> str:
     return "all old ones but the one that it replaces go on"
 
 
-def _at_deadline(case: Case) -> Iterator[str]:
-    startup = case.config.sections.startup
+def _while_held(case: Case) -> Iterator[str]:
+    if case.style is Style.INIT:
+        yield f"{case.sidecar.name} {_end_of_waiter(case)}, and is started again"
+        return
+    startup, own = case.config.sections.startup, case.sidecar.probes.get(Role.STARTUP)
+    if startup.fail_fast is not None:
+        yield f"the process exits with 3 after {show_duration(startup.fail_fast)} of one permanent reason"
     what = "exits with 3" if startup.on_deadline is OnDeadline.EXIT else "says which checks are missing"
     yield f"the sidecar {what} after {show_duration(startup.deadline)}"
-
-
-def _after_deadline(case: Case) -> Iterator[str]:
-    own = case.sidecar.probes.get(Role.STARTUP)
     if own is not None:
         yield f"the kubelet restarts it after {show_duration(own.budget)}"
+
+
+def _end_of_waiter(case: Case) -> str:
+    """Return how `sidecar check` ends in vain; a --wait without a time means the startup deadline."""
+    invocation = invocation_of(case.sidecar)
+    written = [each for each in invocation.values_of("--wait") if not each.startswith("-")]
+    if not written and "--wait" not in invocation.arguments:
+        return "exits with 1 after one run"
+    longest = written[-1] if written else show_duration(case.config.sections.startup.deadline)
+    return f"exits with 124 after {longest}"
+
+
+def _given_up(case: Case) -> Iterator[str]:
     if case.workload.kind == ROLLED_OUT[0]:
         yield f"the rollout is reported as failed after {show_duration(case.workload.progress_deadline)}"

@@ -1,6 +1,5 @@
 """The kustomizations, rendered."""
 
-import re
 import shutil
 from pathlib import Path
 
@@ -87,18 +86,3 @@ def test_the_component_leaves_other_kinds_alone(tree: Path) -> None:
     job = "{kind: Job, metadata: {name: once}, spec: {template: {spec: {containers: []}}}}"
 
     assert pod_of(render(write_app(tree, job)), "Job") == {"containers": []}
-
-
-def test_the_kustomization_that_the_documentation_shows_adds_the_sidecar(tree: Path) -> None:
-    page = (ROOT / "docs" / "kubernetes.md").read_text()
-    [shown] = re.findall(r"```yaml\n(# kustomization.yaml\n.*?)```", page, flags=re.DOTALL)
-    folder = tree / "app"
-    shutil.copytree(tree / "examples" / "kubernetes", folder)
-    (folder / "kustomization.yaml").write_text(shown)
-
-    objects = render(folder)
-
-    [sidecar] = pod_of(objects, "Deployment")["initContainers"]
-    [data] = [each["data"] for each in objects if each["kind"] == "ConfigMap"]
-    assert sidecar["image"] == "registry.example.com/sidecar:0.1.0"
-    assert data == {"config.yaml": (folder / "config.yaml").read_text()}

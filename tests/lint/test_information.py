@@ -122,8 +122,23 @@ def test_a_job_has_no_endpoints() -> None:
             config(),
             [f"{HELD}, and all old ones but the one that it replaces go on serving", SAID, RESTARTED],
         ),
+        (
+            deployment(pod(app(), before=(waiter("3m", "--gate", "startup"),))),
+            config(startup="startup: {fail_fast: 60s}"),
+            [SERVED, "wait exits with 124 after 3m, and is started again", f"{REPORTED} 10m"],
+        ),
+        (
+            deployment(pod(app(), before=(waiter("--gate", "startup"),))),
+            config(startup="startup: {deadline: 2m}"),
+            [SERVED, "wait exits with 124 after 2m, and is started again", f"{REPORTED} 10m"],
+        ),
+        (
+            deployment(pod(app(), before=(waiter(args=["check"]),))),
+            config(),
+            [SERVED, "wait exits with 1 after one run, and is started again", f"{REPORTED} 10m"],
+        ),
     ],
-    ids=["Deployment", "exits", "Recreate", "StatefulSet"],
+    ids=["Deployment", "exits", "Recreate", "StatefulSet", "waits", "waits for the deadline", "checks once"],
 )
 def test_what_becomes_of_a_broken_release_is_told(manifest: Manifest, text: str, steps: list[str]) -> None:
     [remark] = told("rollout-times", manifest, text)
