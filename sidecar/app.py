@@ -39,7 +39,7 @@ from sidecar.runtime.termination import LAST_WORDS_WITHIN, Termination
 from sidecar.support.loop import SidecarLoop
 from sidecar.support.text import Redactor
 from sidecar.web.drains import DrainPages
-from sidecar.web.listeners import EVERY_ADDRESS, LOOPBACK, bind, serving
+from sidecar.web.listeners import EVERY_ADDRESS, LOOPBACK, bind, bind_unix, serving
 from sidecar.web.probes import Probes
 from sidecar.web.site import Site
 from sidecar.web.status import StatusPage
@@ -108,7 +108,7 @@ def serve(
     server, latch_file = config.sections.server, config.sections.startup.latch_file
     latch = read_latch(Path(latch_file)) if latch_file else LatchRecord()
     main = bind([server.host] if server.host else EVERY_ADDRESS, server.port)
-    admin = bind(LOOPBACK, server.admin_port)
+    admin = bind_unix(Path(server.admin_socket)) if server.admin_socket else bind(LOOPBACK, server.admin_port)
     loop = SidecarLoop()
     process = _Process(config, types, redact, origin, latch)
     with Signals(
@@ -225,7 +225,7 @@ class _Process:
                     await listeners.enter_async_context(
                         serving(site.handle, sockets, stop_within=STOP_LISTENING_WITHIN)
                     )
-                log.info("listening", extra={"port": _port(main), "admin_port": _port(admin)})
+                log.info("listening", extra={"port": _where(main), "admin": _where(admin)})
                 await self._run_checks(listeners, when_drained)
         except BaseExceptionGroup as crash:
             log.critical("a loop of our own crashed", exc_info=crash)
@@ -353,5 +353,7 @@ def _spare_the_collector() -> None:
     gc.set_threshold(50_000, 20, 20)
 
 
-def _port(sockets: list[socket.socket]) -> int:
-    return int(sockets[0].getsockname()[1])
+def _where(sockets: list[socket.socket]) -> int | str:
+    """Return the port that these sockets listen on, or the path of a unix socket."""
+    name: str | tuple[str, int] = sockets[0].getsockname()
+    return name if isinstance(name, str) else name[1]

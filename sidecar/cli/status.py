@@ -1,6 +1,5 @@
 """`sidecar status`: the board of a running sidecar. Standard library and click only."""
 
-import http.client
 import json
 import sys
 from collections.abc import Mapping, Sequence
@@ -8,37 +7,37 @@ from typing import Any, Final, NoReturn
 
 import click
 
+from sidecar.cli._asking import Address, NoAnswerError, ask
 from sidecar.cli._table import as_table
 from sidecar.support.text import show_age
 
 LETTERS: Final = {"success": "+", "warning": "!", "failure": "-"}
 """Of the strip: as the lines of a probe begin."""
 HEADINGS: Final = ("CHECK", "TYPE", "GATES", "STATUS", "SINCE", "STREAK", "LAST 20", "AGE", "NEXT", "MESSAGE")
-SIZE_LIMIT: Final = 16 * 1024**2
-"""Bytes: thousands of checks, each with a message."""
 
 
 @click.command("status")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Where the admin listener is.")
 @click.option("--port", type=click.IntRange(1, 65535), default=17809, show_default=True, help="Its port.")
+@click.option("--socket", default="", help="Its admin_socket, in place of a host and a port.")
 @click.option(
     "--timeout", type=click.FloatRange(0.05), default=2.0, show_default=True, help="Seconds to wait."
 )
 @click.option("--output", type=click.Choice(["table", "json"]), default="table", help="How to show it.")
-def command(host: str, port: int, timeout: float, output: str) -> None:
+def command(host: str, port: int, socket: str, timeout: float, output: str) -> None:
     """Show the checks of a running sidecar: status, last outcomes, message, age and next run.
 
     The strip has the newest outcome on the right: + success, ! warning, - failure. Exits with 0, or 1 if
     nothing answers.
     """
+    address = Address(host, port, socket)
     try:
-        body = _ask(host, port, timeout)
+        body = _read_board(address, timeout)
         shown = json.dumps(body, indent=2, ensure_ascii=False) if output == "json" else _as_text(body)
-    except (OSError, http.client.HTTPException) as error:
-        what = (getattr(error, "strerror", None) or str(error) or type(error).__name__).lower()
-        _leave(f"no answer from {host}:{port}: {what}")
+    except NoAnswerError as error:
+        _leave(str(error))
     except (ValueError, KeyError, TypeError, AttributeError):
-        _leave(f"{host}:{port} is no admin listener of a sidecar")
+        _leave(f"{address} is no admin listener of a sidecar")
     click.echo(shown)
 
 
@@ -47,26 +46,20 @@ def _leave(sentence: str) -> NoReturn:
     sys.exit(1)
 
 
-def _ask(host: str, port: int, timeout: float) -> Mapping[str, Any]:
+def _read_board(address: Address, timeout: float) -> Mapping[str, Any]:
     """Return the board that a running sidecar tells.
 
     Raises:
-        OSError, HTTPException: nothing answers, or something that speaks no HTTP.
-        ValueError: something else answers.
+        NoAnswerError: nothing answers, or something that speaks no HTTP.
+        ValueError, TypeError: something else answers.
     """
-    connection = http.client.HTTPConnection(host, port, timeout=timeout)
-    try:
-        connection.request("GET", "/status")
-        response = connection.getresponse()
-        body = response.read(SIZE_LIMIT)
-        if response.status != 200:
-            raise ValueError(f"answered {response.status}")
-        found = json.loads(body)
-        if not isinstance(found, dict):
-            raise TypeError("answered with something else than an object")
-        return found
-    finally:
-        connection.close()
+    answer = ask(address, "/status", timeout=timeout)
+    if answer.code != 200:
+        raise ValueError(f"answered {answer.code}")
+    found = json.loads(answer.body)
+    if not isinstance(found, dict):
+        raise TypeError("answered with something else than an object")
+    return found
 
 
 def _as_text(body: Mapping[str, Any]) -> str:

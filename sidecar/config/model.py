@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 from sidecar.config.check import CheckConfig, option
 from sidecar.config.fields import (
@@ -39,6 +39,10 @@ class LogFormat(StrEnum):
     JSON = "json"
 
 
+SOCKET_PATH_LIMIT: Final = 107
+"""Bytes of a unix socket's path (unix(7): 108, the last of which is a zero)."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class ServerConfig:
     """Where we listen."""
@@ -48,11 +52,21 @@ class ServerConfig:
     )
     port: Port = option("Port of the main listener: probes and metrics.", default=17808)
     admin_port: Port = option("Port of the admin listener, on loopback only.", default=17809)
+    admin_socket: OutputPath | None = option(
+        "Unix socket of the admin listener, in place of its port: for pods that share their node's network.",
+        default=None,
+    )
 
     def rules(self) -> Iterator[Mistake]:
         """Yield what is wrong across the keys."""
-        if self.port == self.admin_port:
+        if self.port == self.admin_port and self.admin_socket is None:
             yield Mistake(f"is the same as port, {self.port}; write another one", key="admin_port")
+        if len((self.admin_socket or "").encode()) > SOCKET_PATH_LIMIT:
+            yield Mistake(
+                f"is longer than the {SOCKET_PATH_LIMIT} bytes that a unix socket's path may have; "
+                "write a shorter one",
+                key="admin_socket",
+            )
 
 
 class OnDeadline(StrEnum):

@@ -97,10 +97,16 @@ def host_network(case: Case) -> Iterator[Remark]:
     if case.pod.host_network is not None:
         yield Remark(
             case.pod.host_network,
-            f"the pod shares its node's network: port {case.port} is the whole node's, and so is loopback, "
-            f"where port {case.admin_port} shows messages and begins a drain",
+            f"the pod shares its node's network: port {case.port} is the whole node's"
+            + _shared_loopback(case),
             "hostNetwork: false",
         )
+
+
+def _shared_loopback(case: Case) -> str:
+    if case.config.sections.server.admin_socket is not None:
+        return ""
+    return f", and so is loopback, where port {case.admin_port} shows messages and begins a drain"
 
 
 def _latch_fault(case: Case, path: str | None) -> str:

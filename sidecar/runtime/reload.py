@@ -95,8 +95,7 @@ class Reloader:
         """Wait until it is time, or until somebody wakes us; whether it was that."""
         self._pulse.expect("reload", within=seconds)
         try:
-            async with asyncio.timeout(seconds):
-                await self._woken.wait()
+            await asyncio.wait_for(self._woken.wait(), seconds)
         except TimeoutError:
             return False
         finally:

@@ -5,6 +5,7 @@ import os
 import socket
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
 from typing import Final
 
 from aiohttp import web
@@ -45,6 +46,25 @@ def bind(hosts: Sequence[str], port: int) -> list[socket.socket]:
         if not sockets:
             raise ListenError(f"cannot listen on port {port}: this machine has none of {', '.join(hosts)}")
     return sockets
+
+
+def bind_unix(path: Path) -> list[socket.socket]:
+    """Return a unix socket bound to `path`, for our own user only; one that another life left is replaced.
+
+    Raises:
+        ListenError: it cannot be bound there.
+    """
+    bound = socket.socket(socket.AF_UNIX)
+    try:
+        if path.is_socket():
+            path.unlink()
+        bound.bind(str(path))
+        path.chmod(0o600)
+        bound.listen(BACKLOG)
+    except OSError as error:
+        bound.close()
+        raise ListenError(f"cannot listen on {path}: {os.strerror(error.errno or 0).lower()}") from error
+    return [bound]
 
 
 @asynccontextmanager

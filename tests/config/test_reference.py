@@ -15,7 +15,9 @@ def test_a_section_is_documented_as_a_table() -> None:
         |---|---|---|
         | `host` |  | Address of the main listener; all addresses of all families if left out. |
         | `port` | `17808` | Port of the main listener: probes and metrics. |
-        | `admin_port` | `17809` | Port of the admin listener, on loopback only. |"""
+        | `admin_port` | `17809` | Port of the admin listener, on loopback only. |
+        | `admin_socket` |  | Unix socket of the admin listener, in place of its port: for pods that share \
+their node's network. |"""
     )
 
 

@@ -8,11 +8,13 @@ import signal
 import socket
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
+
+from tests.process.mount import Mount
 
 Log = dict[str, Any]
 
@@ -136,8 +138,8 @@ async def running(
     sections: str = "",
     env: Mapping[str, str] | None = None,
     resolv_conf: Path | None = None,
-    path: Path | None = None,
-    config_map: Callable[[str], None] | None = None,
+    mount: Mount | None = None,
+    admin_socket: str = "",
 ) -> AsyncIterator[Sidecar]:
     """Run `sidecar serve` on a YAML list of checks; its listeners are open when the block begins.
 
@@ -145,10 +147,11 @@ async def running(
     With `resolv_conf` the process sees that file as `/etc/resolv.conf`, in a mount namespace of its own.
     """
     port, admin_port = free_port(), free_port()
-    config = path or folder / "config.yaml"
-    write = config_map or config.write_text
+    config = mount.path if mount else folder / "config.yaml"
+    write = mount.write if mount else config.write_text
     drain = "" if "drain:" in sections else "drain: {delay: 0s}\n"
-    server = f"server: {{port: {port}, admin_port: {admin_port}}}\n"
+    admin = f"admin_socket: {admin_socket}" if admin_socket else f"admin_port: {admin_port}"
+    server = f"server: {{port: {port}, {admin}}}\n"
     write(f"{server}{drain}{sections}\nchecks:\n{checks}")
     process = await asyncio.create_subprocess_exec(
         *(_seeing(resolv_conf) if resolv_conf else ()),

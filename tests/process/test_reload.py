@@ -21,11 +21,11 @@ def tcp(name: str, fake: Fake, more: str = "gates: readiness") -> str:
 @asynccontextmanager
 async def mounted(folder: Path, checks: str) -> AsyncIterator[tuple[Sidecar, Mount, str]]:
     """Run the sidecar on a mounted ConfigMap; yield it, the mount, and the head of its configuration."""
-    config_map = Mount(folder / "mount", "config.yaml")
-    async with running(folder, checks, config_map=config_map.write, path=config_map.path) as sidecar:
+    mount = Mount(folder / "mount", "config.yaml")
+    async with running(folder, checks, mount=mount) as sidecar:
         yield (
             sidecar,
-            config_map,
+            mount,
             f"server: {{port: {sidecar.port}, admin_port: {sidecar.admin_port}}}\nchecks:\n",
         )
 

@@ -2,13 +2,15 @@
 
 import errno
 import socket
+import stat
+from pathlib import Path
 
 import aiohttp
 import pytest
 from aiohttp import web
 
 from sidecar.web import listeners
-from sidecar.web.listeners import EVERY_ADDRESS, LOOPBACK, ListenError, bind, serving
+from sidecar.web.listeners import EVERY_ADDRESS, LOOPBACK, ListenError, bind, bind_unix, serving
 
 
 def close(sockets: list[socket.socket]) -> None:
@@ -86,3 +88,34 @@ async def test_a_request_is_answered_inside_the_block_and_refused_after_it() -> 
             await session.get(f"http://127.0.0.1:{port}/")
 
     assert told == ["here", "here"]
+
+
+def test_a_unix_socket_is_our_own_users_only_and_replaces_that_of_another_life(tmp_path: Path) -> None:
+    path = tmp_path / "admin.sock"
+    close(bind_unix(path))
+    (bound,) = bind_unix(path)
+
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(path))
+    mode = stat.S_IMODE(path.stat().st_mode)
+    close([bound])
+
+    assert mode == 0o600
+
+
+def test_a_file_that_is_no_socket_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "admin.sock"
+    path.write_text("a file of somebody's")
+
+    with pytest.raises(ListenError) as refused:
+        bind_unix(path)
+
+    assert (str(refused.value), path.read_text()) == (
+        f"cannot listen on {path}: address already in use",
+        "a file of somebody's",
+    )
+
+
+def test_a_unix_socket_without_a_folder_is_one_clear_line(tmp_path: Path) -> None:
+    with pytest.raises(ListenError, match=r"admin\.sock: no such file or directory"):
+        bind_unix(tmp_path / "gone" / "admin.sock")
