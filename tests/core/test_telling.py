@@ -1,4 +1,4 @@
-"""What is told of our readiness, and when: no more often than the cluster can bear, and never what is past."""
+"""What is told of our readiness, and when: no more than the cluster can bear, and never what is past."""
 
 from collections.abc import Iterable
 from math import inf

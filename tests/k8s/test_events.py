@@ -1,4 +1,4 @@
-"""The component that lets the sidecar write Events: one right, and a token where it is needed and nowhere else."""
+"""The component that lets the sidecar write Events: one right, and a token in its container only."""
 
 import shutil
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A cluster's API: real bytes over TLS on a loopback socket, that answers as it is told and remembers who asked."""
+"""A cluster's API: real bytes over TLS on a loopback socket; it answers as told and remembers who asked."""
 
 import asyncio
 import json
@@ -92,9 +92,9 @@ async def serving_api(certificates: Certificates) -> AsyncIterator[FakeApi]:
         yield api
 
 
-def service_account(folder: Path, certificates: Certificates, token: str = "a-token") -> Path:
-    """Write what the kubelet mounts into a folder, and return it."""
+def service_account(folder: Path, certificates: Certificates) -> Path:
+    """Write what the kubelet mounts into a folder, with the token `a-token`, and return it."""
     folder.mkdir(exist_ok=True)
     copyfile(certificates.ca, folder / "ca.crt")
-    (folder / "token").write_text(token)
+    (folder / "token").write_text("a-token")
     return folder

@@ -1,4 +1,4 @@
-"""Events of the real process, written to an API over real TLS: each change once, and nobody waits for them."""
+"""Events of the real process, written over real TLS: each change once, and nobody waits for them."""
 
 import signal
 import time
