@@ -12,7 +12,7 @@ from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
-from typing import Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from sidecar.config.check import CheckConfig, CheckType, CheckTypes
 from sidecar.config.model import Config, OnDeadline, StartupConfig
@@ -22,10 +22,6 @@ from sidecar.core.events import Event, StatusChanged
 from sidecar.core.phase import Phase
 from sidecar.core.result import Result
 from sidecar.core.start import StartRules
-from sidecar.events import ReadinessEvents
-from sidecar.kube.client import ApiServer
-from sidecar.kube.event import write_event
-from sidecar.kube.here import Here, locate, missing
 from sidecar.metrics import metrics_renderer
 from sidecar.runtime.board import Board
 from sidecar.runtime.changes import Changes
@@ -47,6 +43,10 @@ from sidecar.web.listeners import EVERY_ADDRESS, LOOPBACK, bind, serving
 from sidecar.web.probes import Probes
 from sidecar.web.site import Site
 from sidecar.web.status import StatusPage
+
+if TYPE_CHECKING:  # 300 KiB that a pod pays only where it writes Events
+    from sidecar.events import ReadinessEvents
+    from sidecar.kube.here import Here
 
 STOP_LISTENING_WITHIN: Final = 1.0
 """Seconds that requests under way get at the end."""
@@ -86,7 +86,7 @@ def require_drivers(config: Config, types: CheckTypes) -> None:
         raise ConfigError(problems)
 
 
-def find_cluster(config: Config, environ: Mapping[str, str]) -> Here | None:
+def find_cluster(config: Config, environ: Mapping[str, str]) -> "Here | None":
     """Return where we are in the cluster; None where the configuration tells its API nothing.
 
     Raises:
@@ -94,6 +94,8 @@ def find_cluster(config: Config, environ: Mapping[str, str]) -> Here | None:
     """
     if not config.sections.kubernetes.readiness_events:
         return None
+    from sidecar.kube.here import locate, missing  # noqa: PLC0415 - see above
+
     place = config.section_places.get("kubernetes", Place(""))
     problems = [Problem(place, "kubernetes.readiness_events", sentence) for sentence in missing(environ)]
     if problems:
@@ -115,7 +117,7 @@ def serve(
     redact: Redactor,
     *,
     origin: Origin | None = None,
-    here: Here | None = None,
+    here: "Here | None" = None,
 ) -> int:
     """Serve until a stop signal; return the exit code: 0, 1 after a crash of our own, 3 after a failed start.
 
@@ -202,7 +204,7 @@ class _Process:
         redact: Redactor,
         origin: Origin | None,
         latch: LatchRecord,
-        here: Here | None,
+        here: "Here | None",
     ) -> None:
         self._config = config
         self._types = types
@@ -304,7 +306,11 @@ class _Process:
         if self._here is not None:
             yield "events", self._new_events(self._here).tell_forever()
 
-    def _new_events(self, here: Here) -> ReadinessEvents:
+    def _new_events(self, here: "Here") -> "ReadinessEvents":
+        from sidecar.events import ReadinessEvents  # noqa: PLC0415 - see above
+        from sidecar.kube.client import ApiServer  # noqa: PLC0415
+        from sidecar.kube.event import write_event  # noqa: PLC0415
+
         api = ApiServer(here.address, Path(self._config.sections.kubernetes.service_account))
         return ReadinessEvents(
             self._board, here.pod, write=partial(write_event, api), redact=self._redact, clock=self._clock

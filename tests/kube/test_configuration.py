@@ -1,5 +1,7 @@
 """The section `kubernetes`: off unless it is asked for, and then nothing that it needs may be missing."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -37,6 +39,15 @@ def test_by_default_the_cluster_is_told_nothing() -> None:
     assert find_cluster(config, {}) is None
 
 
+def test_a_pod_that_writes_no_events_pays_no_memory_for_them() -> None:
+    shown = "import sys, sidecar.app; print(*(name for name in sys.modules if name.startswith('sidecar.')))"
+    there = subprocess.run([sys.executable, "-c", shown], capture_output=True, text=True, check=True).stdout
+
+    assert {"sidecar.app", "sidecar.events", "sidecar.kube", "sidecar.core.telling"} & set(there.split()) == {
+        "sidecar.app"
+    }
+
+
 def test_with_events_we_know_our_pod() -> None:
     assert find_cluster(loaded(WANTED), ENVIRON) == Here(
         pod=Pod(name="builds-0", namespace="ci", uid="0c0ffee0-1"), address="10.96.0.1:443"
@@ -49,8 +60,8 @@ def test_what_the_manifest_lacks_is_told_at_the_line_that_needs_it() -> None:
 
     [problem] = refused.value.problems
     assert str(problem) == (
-        "config.yaml:2:1: kubernetes.readiness_events: needs the variable POD_UID, which is not set; write in "
-        "env of the sidecar's container: {name: POD_UID, valueFrom: {fieldRef: {fieldPath: metadata.uid}}}"
+        "config.yaml:2:1: kubernetes.readiness_events: needs the variable POD_UID, which is not set; write "
+        "in env of the sidecar's container: {name: POD_UID, valueFrom: {fieldRef: {fieldPath: metadata.uid}}}"
     )
 
 
