@@ -345,6 +345,7 @@ class _Process:
         def read() -> Config:
             config = origin.read()
             require_drivers(config, self._types)
+            find_cluster(config, os.environ)  # a restart, which reads that section, must not fail
             return config
 
         def apply(config: Config, changes: Changes) -> None:

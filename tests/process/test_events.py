@@ -112,23 +112,34 @@ async def test_a_right_that_is_missing_is_named_once_and_no_token_is_told(
     tmp_path: Path, certificates: Certificates
 ) -> None:
     async with serving_api(certificates) as api, silent() as db:
-        api.answers = [answer(401), *[answer(403, {"message": "no, a-token"})] * 2]
+        api.answers = [answer(401), answer(403, {"message": "no, another-token"})]
         async with running(
             tmp_path, checks(db), sections=sections(tmp_path, certificates), env=api.environ
         ) as sidecar:
             await api.until_asked(1)
             (tmp_path / "account" / "token").write_text("another-token")
-            await sidecar.until_logged("kubernetes events are written again", within=30)
+            await sidecar.until_logged("kubernetes events are written again", within=20)
             await sidecar.stop()
 
     complaints = [line for line in sidecar.log if line["message"] == "kubernetes event cannot be written"]
     assert [line["detail"] for line in complaints] == [
         f"https://{api.address} answered 401",
-        f"https://{api.address} answered 403: no, a-token",
+        f"https://{api.address} answered 403: no, ***",
     ]
     assert complaints[1]["remedy"].startswith("allow the pod's service account to create events")
     assert [request.headers["Authorization"] for request in api.requests] == [
         "Bearer a-token",
-        *["Bearer another-token"] * 3,
+        *["Bearer another-token"] * 2,
     ]
     assert "another-token" not in "".join(sidecar.raw)
+
+
+async def test_an_edit_that_no_restart_would_survive_is_refused(tmp_path: Path) -> None:
+    async with silent() as db, running(tmp_path, checks(db), env={"POD_UID": ""}) as sidecar:
+        config = tmp_path / "config.yaml"
+        config.write_text(f"{config.read_text()}kubernetes: {{readiness_events: true}}\n")
+        sidecar.process.send_signal(signal.SIGHUP)
+        line = await sidecar.until_logged("configuration refused")
+        code = await sidecar.stop()
+
+    assert ("kubernetes.readiness_events: needs" in line["detail"], code) == (True, 0)
