@@ -50,9 +50,11 @@ class Sidecar:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         sent = {"Host": "pod", "Connection": "close", **(headers or {})}
         lines = "".join(f"{name}: {value}\r\n" for name, value in sent.items())
-        writer.write(f"{method} {path} HTTP/1.1\r\n{lines}\r\n".encode())
-        head, _, body = (await reader.read()).decode().partition("\r\n\r\n")
-        writer.close()
+        try:
+            writer.write(f"{method} {path} HTTP/1.1\r\n{lines}\r\n".encode())
+            head, _, body = (await reader.read()).decode().partition("\r\n\r\n")
+        finally:
+            writer.close()
         return int(head.split()[1]), body
 
     async def until_logged(self, message: str, *, within: float = 10.0, **fields: object) -> Log:

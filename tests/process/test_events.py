@@ -87,7 +87,7 @@ async def test_an_api_that_hangs_delays_neither_checks_nor_probes_nor_the_end(
         0,
         f"https://{api.address} did not answer within {ANSWERS_WITHIN:.0f}s",
     )
-    assert (lasted < ANSWERS_WITHIN, ended < 1.0 < STOP_LIMIT, "Traceback" in "".join(sidecar.raw)) == (
+    assert (lasted < ANSWERS_WITHIN, ended < STOP_LIMIT - 1, "Traceback" in "".join(sidecar.raw)) == (
         True,
         True,
         False,
@@ -103,7 +103,7 @@ async def test_an_api_that_answers_no_packet_holds_up_no_end(
             tmp_path, checks(db), sections=sections(tmp_path, certificates), env=env
         ) as sidecar:
             await sidecar.until_logged("kubernetes event cannot be written")
-            code = await sidecar.stop(within=1.0)
+            code = await sidecar.stop(within=STOP_LIMIT - 1)
 
     assert code == 0
 
