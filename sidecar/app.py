@@ -7,12 +7,12 @@ import os
 import socket
 import sys
 import threading
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
-from typing import Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from sidecar.config.check import CheckConfig, CheckType, CheckTypes
 from sidecar.config.model import Config, OnDeadline, StartupConfig
@@ -43,6 +43,10 @@ from sidecar.web.listeners import EVERY_ADDRESS, LOOPBACK, bind, bind_unix, serv
 from sidecar.web.probes import Probes
 from sidecar.web.site import Site
 from sidecar.web.status import StatusPage
+
+if TYPE_CHECKING:  # 300 KiB that a pod pays only where it writes Events
+    from sidecar.events import ReadinessEvents
+    from sidecar.kube.here import Here
 
 STOP_LISTENING_WITHIN: Final = 1.0
 """Seconds that requests under way get at the end."""
@@ -82,6 +86,23 @@ def require_drivers(config: Config, types: CheckTypes) -> None:
         raise ConfigError(problems)
 
 
+def find_cluster(config: Config, environ: Mapping[str, str]) -> "Here | None":
+    """Return where we are in the cluster; None where the configuration tells its API nothing.
+
+    Raises:
+        ConfigError: with the line of the manifest to write for each variable that is missing.
+    """
+    if not config.sections.kubernetes.readiness_events:
+        return None
+    from sidecar.kube.here import locate, missing  # noqa: PLC0415 - see above
+
+    place = config.section_places.get("kubernetes", Place(""))
+    problems = [Problem(place, "kubernetes.readiness_events", sentence) for sentence in missing(environ)]
+    if problems:
+        raise ConfigError(problems)
+    return locate(environ)
+
+
 def find_type(types: CheckTypes, check: CheckConfig) -> CheckType[Any]:
     """Return the type of a check that was loaded with the same `types`."""
     found = types.find(check.type)
@@ -96,11 +117,13 @@ def serve(
     redact: Redactor,
     *,
     origin: Origin | None = None,
+    here: "Here | None" = None,
 ) -> int:
     """Serve until a stop signal; return the exit code: 0, 1 after a crash of our own, 3 after a failed start.
 
     `redact` blots secrets out of messages, and learns those of every configuration to come. With an
-    `origin` the configuration is read again when its file, or one that it names, has changed.
+    `origin` the configuration is read again when its file, or one that it names, has changed. `here` is what
+    `find_cluster` returned.
 
     Raises:
         ListenError: a port cannot be listened on.
@@ -110,7 +133,7 @@ def serve(
     main = bind([server.host] if server.host else EVERY_ADDRESS, server.port)
     admin = bind_unix(Path(server.admin_socket)) if server.admin_socket else bind(LOOPBACK, server.admin_port)
     loop = SidecarLoop()
-    process = _Process(config, types, redact, origin, latch)
+    process = _Process(config, types, redact, origin, latch, here)
     with Signals(
         lambda: _post(loop, process.stop),
         reload=lambda: _post(loop, process.reload),
@@ -181,12 +204,14 @@ class _Process:
         redact: Redactor,
         origin: Origin | None,
         latch: LatchRecord,
+        here: "Here | None",
     ) -> None:
         self._config = config
         self._types = types
         self._redact = redact
         self._origin = origin
         self._latch = latch
+        self._here = here
         self._why_given_up = ""
         self._clock = Clock()
         self._pulse = Pulse(self._clock)
@@ -278,6 +303,19 @@ class _Process:
         if startup.latch_file is not None:
             yield "latch", LatchKeeper(Path(startup.latch_file), self._latch, self._board).keep_forever()
 
+        if self._here is not None:
+            yield "events", self._new_events(self._here).tell_forever()
+
+    def _new_events(self, here: "Here") -> "ReadinessEvents":
+        from sidecar.events import ReadinessEvents  # noqa: PLC0415 - see above
+        from sidecar.kube.client import ApiServer  # noqa: PLC0415
+        from sidecar.kube.event import write_event  # noqa: PLC0415
+
+        api = ApiServer(here.address, Path(self._config.sections.kubernetes.service_account))
+        return ReadinessEvents(
+            self._board, here.pod, write=partial(write_event, api), redact=self._redact, clock=self._clock
+        )
+
     def _new_termination(self) -> Termination:
         path = Path(self._config.sections.log.termination_file)
         return Termination(path, self._board, redact=self._redact, clock=self._clock)
@@ -307,6 +345,7 @@ class _Process:
         def read() -> Config:
             config = origin.read()
             require_drivers(config, self._types)
+            find_cluster(config, os.environ)  # a restart, which reads that section, must not fail
             return config
 
         def apply(config: Config, changes: Changes) -> None:

@@ -1,12 +1,13 @@
 """`sidecar serve`: the server."""
 
 import logging
+import os
 import sys
 from pathlib import Path
 
 import click
 
-from sidecar.app import Origin, require_drivers, serve
+from sidecar.app import Origin, find_cluster, require_drivers, serve
 from sidecar.checks import InstalledTypes
 from sidecar.cli._configuration import EXIT_FAILURE, config_option, exit_on_problems, read_configuration
 from sidecar.config.model import Config, LogFormat
@@ -28,6 +29,7 @@ def command(path: str) -> None:
     with exit_on_problems():
         config = read_configuration(path, types)
         require_drivers(config, types)
+        here = find_cluster(config, os.environ)
     redact = Redactor(config.secrets)
     _set_up_logs(config, redact)
     for advice in config.advice:
@@ -35,7 +37,7 @@ def command(path: str) -> None:
             "advice", extra={"place": str(advice.place), "about": advice.path, "detail": advice.sentence}
         )
     try:
-        sys.exit(serve(config, types, redact, origin=_origin(path, types)))
+        sys.exit(serve(config, types, redact, origin=_origin(path, types), here=here))
     except ListenError as error:
         log.critical(str(error))
         sys.exit(EXIT_FAILURE)

@@ -88,6 +88,7 @@ class _Loading:
         self._find = cache(types.find)
         self._type_names = cache(types.names)
         self._places: dict[str, Place] = {}
+        self._section_places: dict[str, Place] = {}
         self._names: dict[str, Place] = {}
         self._files_of: dict[str, frozenset[Path]] = {}
         self._advice: list[Problem] = []
@@ -113,10 +114,12 @@ class _Loading:
             advice=tuple(self._advice),
             files_of=self._files_of,
             places=self._places,
+            section_places=self._section_places,
         )
 
     def _read_top_level(self, root: Node) -> tuple[Any, list[CheckConfig]]:
         items = self._reader.items(root) or {}
+        self._section_places = {name: self._reader.place(item.key) for name, item in items.items()}
         sections = self._reader.read_items(root, items, Sections, also=("checks", "defaults"))
         defaults = self._read_defaults(items["defaults"].value) if "defaults" in items else {}
         if "checks" not in items:

@@ -168,6 +168,21 @@ class LogConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class KubernetesConfig:
+    """What we tell the cluster's API, which we ask nothing of as long as this is left out."""
+
+    readiness_events: bool = option(
+        "Write a Kubernetes Event on our own pod for each change of the readiness verdict; needs "
+        "`k8s/events`.",
+        default=False,
+    )
+    service_account: OutputPath = option(
+        "Folder with the token and `ca.crt` of the pod's service account.",
+        default="/var/run/secrets/kubernetes.io/serviceaccount",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
 class Sections:
     """The top-level keys beside `checks` and `defaults`."""
 
@@ -175,6 +190,7 @@ class Sections:
     startup: StartupConfig = option("The start.", default=StartupConfig())
     drain: DrainConfig = option("The end.", default=DrainConfig())
     log: LogConfig = option("The log.", default=LogConfig())
+    kubernetes: KubernetesConfig = option("The cluster.", default=KubernetesConfig())
     ungated: bool = option(
         "Allow a configuration in which nothing gates startup or readiness.", default=False
     )
@@ -196,3 +212,5 @@ class Config:
     """What is allowed and worth a second thought."""
     places: Mapping[str, Place] = field(default_factory=dict)
     """Where each check stands."""
+    section_places: Mapping[str, Place] = field(default_factory=dict, compare=False)
+    """Where each top-level key stands that was written; two files that say the same are equal."""

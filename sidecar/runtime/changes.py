@@ -14,7 +14,7 @@ from sidecar.config.model import Config
 
 USE_KEYS: Final = ("gates", "interval", "failure_threshold", "success_threshold", "description")
 """An edit of only these keeps a check's state and connection."""
-RESTART_SECTIONS: Final = ("server", "startup", "log")
+RESTART_SECTIONS: Final = ("server", "startup", "log", "kubernetes")
 """Sections that are read when the process starts."""
 
 

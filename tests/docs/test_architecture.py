@@ -5,7 +5,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 MAP = (ROOT / "docs" / "architecture.md").read_text()
-ROOMS = ("core", "config", "runtime", "web", "lint", "support")
+ROOMS = ("core", "config", "runtime", "web", "kube", "lint", "support")
 
 
 def paragraph(room: str) -> str:

@@ -15,7 +15,14 @@ import yaml
 
 Manifest: TypeAlias = dict[str, Any]
 
-MERGED_BY_NAME = {"containers", "initContainers", "volumes"}
+MERGE_KEYS = {
+    "containers": "name",
+    "initContainers": "name",
+    "volumes": "name",
+    "env": "name",
+    "volumeMounts": "mountPath",
+}
+"""Lists whose items a patch adds to, and what tells their items apart."""
 
 
 def render(folder: Path) -> list[Manifest]:
@@ -67,17 +74,18 @@ def _merged(key: str, old: Any, new: Any) -> Any:
     match old, new:
         case dict(), dict():
             return old | {key: _merged(key, old.get(key), value) for key, value in new.items()}
-        case list(), list() if key in MERGED_BY_NAME:
-            return _merged_by_name(key, old, new)
+        case list(), list() if key in MERGE_KEYS:
+            return _merged_items(key, old, new)
         case list(), list():
             raise ValueError(f"two lists of {key} cannot be merged here")
         case _:
             return deepcopy(new)
 
 
-def _merged_by_name(key: str, old: list[Manifest], new: list[Manifest]) -> list[Manifest]:
-    rest = {item["name"]: item for item in old}
-    first = [_merged(key, rest.pop(item["name"], None), item) for item in new]
+def _merged_items(key: str, old: list[Manifest], new: list[Manifest]) -> list[Manifest]:
+    identity = MERGE_KEYS[key]
+    rest = {item[identity]: item for item in old}
+    first = [_merged(key, rest.pop(item[identity], None), item) for item in new]
     return [*first, *rest.values()]
 
 
@@ -92,6 +100,9 @@ def _set_namespace(_: Path, namespace: str, objects: list[Manifest]) -> None:
     for manifest in objects:
         if manifest["kind"] != "Namespace":
             manifest["metadata"]["namespace"] = namespace
+        for subject in manifest.get("subjects", []):
+            if subject["name"] == "default":  # the one account that every namespace has
+                subject["namespace"] = namespace
 
 
 STEPS: dict[str, Callable[[Path, Any, list[Manifest]], None]] = {

@@ -62,8 +62,8 @@ class Sidecar:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         sent = {"Host": "pod", "Connection": "close", **(headers or {})}
         lines = "".join(f"{name}: {value}\r\n" for name, value in sent.items())
-        writer.write(f"{method} {path} HTTP/1.1\r\n{lines}\r\n".encode())
         try:
+            writer.write(f"{method} {path} HTTP/1.1\r\n{lines}\r\n".encode())
             head, _, body = (await reader.read()).decode().partition("\r\n\r\n")
         finally:
             writer.close()
