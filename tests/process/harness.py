@@ -94,16 +94,19 @@ async def running(
     checks: str,
     *,
     sections: str = "",
+    server: str = "",
     env: Mapping[str, str] | None = None,
     resolv_conf: Path | None = None,
 ) -> AsyncIterator[Sidecar]:
     """Run `sidecar serve` on a YAML list of checks; its listeners are open when the block begins.
 
-    With `resolv_conf` the process sees that file as `/etc/resolv.conf`, in a mount namespace of its own.
+    `server` has more keys of the section of that name. With `resolv_conf` the process sees that file as
+    `/etc/resolv.conf`, in a mount namespace of its own.
     """
     port, admin_port = free_port(), free_port()
     config = folder / "config.yaml"
-    config.write_text(f"server: {{port: {port}, admin_port: {admin_port}}}\n{sections}\nchecks:\n{checks}")
+    listeners = f"server: {{port: {port}, admin_port: {admin_port}, {server}}}"
+    config.write_text(f"{listeners}\n{sections}\nchecks:\n{checks}")
     process = await asyncio.create_subprocess_exec(
         *(_seeing(resolv_conf) if resolv_conf else ()),
         *(sys.executable, "-m", "sidecar", "serve", "--config", str(config)),
