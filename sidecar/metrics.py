@@ -33,7 +33,7 @@ BOUNDS: Final = (*map(str, DURATION_BUCKETS), "+Inf")
 SERIES_OF_A_HEALTHY_CHECK: Final = 12
 """One of each family but failures, and seven of the histogram."""
 KEPT_FOR: Final = 10
-"""So that eager scrapers hold up no probe: with a thousand checks it takes a tenth of a second to write one."""
+"""So that eager scrapers hold up no probe: a thousand checks take a tenth of a second to write."""
 
 
 def metrics_renderer(
