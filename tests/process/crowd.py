@@ -32,8 +32,8 @@ GARBAGE: Final = (
 BIG_HEADS: Final = (MANY_HEADERS, b"GET / HTTP/1.1\r\nX: " + b"x" * 1_000_000, b"GET /" + b"x" * 1_000_000)
 RATE: Final = 2000.0
 """Requests a second that the heavy crowd asks together."""
-ARRIVALS: Final = 500.0
-"""Clients of a crowd that come in a second: five crowds are about half of what is accepted in that time."""
+ARRIVALS: Final = 350.0
+"""Clients of a crowd that come in a second: five crowds are a third of what is accepted."""
 IP_BIND_ADDRESS_NO_PORT: Final = 24
 """From linux/in.h; Python has no name for it before 3.12."""
 
