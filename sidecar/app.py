@@ -248,7 +248,12 @@ class _Process:
                 for sockets, is_trusted in ((main, False), (admin, True)):
                     site = self._site(is_trusted=is_trusted)
                     await listeners.enter_async_context(
-                        serving(site.handle, sockets, stop_within=STOP_LISTENING_WITHIN)
+                        serving(
+                            site.handle,
+                            sockets,
+                            bounds=self._config.sections.server,
+                            stop_within=STOP_LISTENING_WITHIN,
+                        )
                     )
                 log.info("listening", extra={"port": _where(main), "admin": _where(admin)})
                 await self._run_checks(listeners, when_drained)

@@ -489,6 +489,8 @@ Span = Annotated[float, DurationKind(at_least=0.05)]
 """A duration that cannot be nothing: an interval, a deadline."""
 SwitchableSpan = Annotated[float | None, SwitchableKind(DurationKind(at_least=0.05))]
 Count = Annotated[int, IntegerKind(at_least=1, at_most=1000)]
+ConnectionLimit = Annotated[int, IntegerKind(at_least=16, at_most=65536)]
+ByteLimit = Annotated[int, IntegerKind(at_least=4096, at_most=1048576)]
 Port = Annotated[int, IntegerKind(at_least=1, at_most=65535)]
 NAME: Final = PatternKind(
     r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?",

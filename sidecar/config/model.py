@@ -8,6 +8,9 @@ from typing import Annotated, Final
 
 from sidecar.config.check import CheckConfig, option
 from sidecar.config.fields import (
+    ByteLimit,
+    ConnectionLimit,
+    Count,
     Duration,
     Host,
     Name,
@@ -45,7 +48,7 @@ SOCKET_PATH_LIMIT: Final = 107
 
 @dataclass(frozen=True, kw_only=True)
 class ServerConfig:
-    """Where we listen."""
+    """Where we listen, and what a client may cost: the bounds hold for each of the two listeners."""
 
     host: Host | None = option(
         "Address of the main listener; all addresses of all families if left out.", default=None
@@ -56,6 +59,18 @@ class ServerConfig:
         "Unix socket of the admin listener, in place of its port: for pods that share their node's network.",
         default=None,
     )
+    max_connections: ConnectionLimit = option(
+        "Connections that a listener keeps, at most a quarter of the file descriptors that the process may "
+        "open; one more closes the one that was without a request for longest.",
+        default=1000,
+    )
+    max_request_bytes: ByteLimit = option("Size of a request, head or body.", default=16_384)
+    max_unread: Count = option(
+        "Clients that may be slow in reading an answer at one time; one more cuts off the first.", default=16
+    )
+    read_timeout: Span = option("Time for a request to arrive, head or body.", default=10.0)
+    write_timeout: Span = option("Time for a client to read an answer.", default=10.0)
+    idle_timeout: Span = option("Time that a connection is kept without a request.", default=75.0)
 
     def rules(self) -> Iterator[Mistake]:
         """Yield what is wrong across the keys."""

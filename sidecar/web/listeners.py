@@ -10,14 +10,17 @@ from typing import Final
 
 from aiohttp import web
 
+from sidecar.config.model import ServerConfig
 from sidecar.support.net import show_address
+from sidecar.web.connection import BoundedServer
 from sidecar.web.site import Handler
 
-BACKLOG: Final = 1024
-KEEPALIVE: Final = 75.0
-"""Seconds that an idle connection is kept."""
-LINE_LIMIT: Final = 8190
-"""Bytes of a request line, and of a header."""
+BACKLOG: Final = 4096
+"""Connections that the kernel keeps until we accept them: one that it drops is tried again a second later."""
+ACCEPTED_AT_ONCE: Final = 64
+"""Connections that are accepted before those that we have are served again."""
+KERNEL_BUFFER: Final = 64 * 1024
+"""Bytes that the kernel keeps for a connection each way, doubled for its own needs: else up to 10 MiB."""
 LOOPBACK: Final = ("127.0.0.1", "::1")
 EVERY_ADDRESS: Final = ("::", "0.0.0.0")  # noqa: S104 - the kubelet asks the pod's address
 
@@ -69,22 +72,19 @@ def bind_unix(path: Path) -> list[socket.socket]:
 
 @asynccontextmanager
 async def serving(
-    handler: Handler, sockets: Sequence[socket.socket], *, stop_within: float
+    handler: Handler, sockets: Sequence[socket.socket], *, bounds: ServerConfig, stop_within: float
 ) -> AsyncIterator[None]:
-    """Answer requests on `sockets` inside the block; at its end close all within `stop_within` seconds."""
-    server = web.Server(
-        handler,
-        access_log=None,
-        handler_cancellation=True,  # who waits for a drain and hangs up makes room for another
-        keepalive_timeout=KEEPALIVE,
-        max_line_size=LINE_LIMIT,
-        max_field_size=LINE_LIMIT,
-    )
+    """Answer requests on `sockets` inside the block; at its end close all within `stop_within` seconds.
+
+    Clients are held to the timeouts and limits of `bounds`.
+    """
+    server = BoundedServer(handler, bounds)
     runner = web.ServerRunner(server, handle_signals=False, shutdown_timeout=stop_within)
     await runner.setup()
     try:
         for each in sockets:
-            await web.SockSite(runner, each, backlog=BACKLOG).start()
+            await web.SockSite(runner, each, backlog=ACCEPTED_AT_ONCE).start()
+            each.listen(BACKLOG)  # asyncio takes its backlog for both, and has just lowered the kernel's
         yield
     finally:
         await runner.cleanup()
@@ -97,6 +97,8 @@ def _bind_one(host: str, port: int) -> socket.socket:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
             bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        for buffer in (socket.SO_SNDBUF, socket.SO_RCVBUF):
+            bound.setsockopt(socket.SOL_SOCKET, buffer, KERNEL_BUFFER)  # what is accepted inherits it
         bound.bind((host, port))
         bound.listen(BACKLOG)
     except OSError:

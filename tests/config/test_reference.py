@@ -3,21 +3,18 @@
 from textwrap import dedent
 
 from sidecar.config.check import CheckType
-from sidecar.config.model import ServerConfig
+from sidecar.config.model import NotifyConfig
 from sidecar.config.reference import document_keys, document_type, own_keys
 from tests.config.world import TYPES, PingConfig, StoreConfig
 
 
 def test_a_section_is_documented_as_a_table() -> None:
-    assert document_keys(ServerConfig) == dedent(
+    assert document_keys(NotifyConfig) == dedent(
         """\
         | key | default | means |
         |---|---|---|
-        | `host` |  | Address of the main listener; all addresses of all families if left out. |
-        | `port` | `17808` | Port of the main listener: probes and metrics. |
-        | `admin_port` | `17809` | Port of the admin listener, on loopback only. |
-        | `admin_socket` |  | Unix socket of the admin listener, in place of its port: for pods that share \
-their node's network. |"""
+        | `file` |  | File to create. |
+        | `post` |  | URL on loopback to send a POST to. |"""
     )
 
 

@@ -2,6 +2,7 @@
 
 import subprocess
 from collections.abc import Callable
+from itertools import count
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -10,6 +11,7 @@ from sidecar.core.check import Reason
 from sidecar.core.verdict import Gate
 from sidecar.metrics import SERIES_OF_A_HEALTHY_CHECK, metrics_renderer
 from sidecar.runtime.board import Board
+from sidecar.runtime.clock import Clock
 from sidecar.runtime.pulse import Pulse
 from sidecar.runtime.reload import ReloadRecord
 from tests.boards import StoppedClock, board_of, check, failure, success
@@ -177,3 +179,16 @@ def test_promtool_finds_nothing_to_complain_about(board: Board, clock: StoppedCl
     )
 
     assert (verdict.returncode, verdict.stdout, verdict.stderr) == (0, b"", b"")
+
+
+def test_eager_scrapers_get_an_exposition_again_that_took_long_to_write(board: Board) -> None:
+    ticking = count(step=0.01)
+    render = metrics_renderer(board, Pulse(Clock()), ReloadRecord(), Clock(monotonic=lambda: next(ticking)))
+    first = render("")
+    board.count_request("livez", 200)
+
+    again = render("")
+    for _ in range(100):
+        next(ticking)
+
+    assert (again == first, render("") == first) == (True, False)

@@ -136,23 +136,23 @@ async def running(
     checks: str,
     *,
     sections: str = "",
+    server: str = "",
     env: Mapping[str, str] | None = None,
     resolv_conf: Path | None = None,
     mount: Mount | None = None,
-    admin_socket: str = "",
 ) -> AsyncIterator[Sidecar]:
     """Run `sidecar serve` on a YAML list of checks; its listeners are open when the block begins.
 
-    It ends without a drain unless `sections` say otherwise, as a native sidecar does.
-    With `resolv_conf` the process sees that file as `/etc/resolv.conf`, in a mount namespace of its own.
+    It ends without a drain unless `sections` say otherwise, as a native sidecar does. `server` has more keys
+    of the section of that name. With `resolv_conf` the process sees that file as `/etc/resolv.conf`, in a
+    mount namespace of its own.
     """
     port, admin_port = free_port(), free_port()
     config = mount.path if mount else folder / "config.yaml"
     write = mount.write if mount else config.write_text
     drain = "" if "drain:" in sections else "drain: {delay: 0s}\n"
-    admin = f"admin_socket: {admin_socket}" if admin_socket else f"admin_port: {admin_port}"
-    server = f"server: {{port: {port}, {admin}}}\n"
-    write(f"{server}{drain}{sections}\nchecks:\n{checks}")
+    listeners = f"server: {{port: {port}, admin_port: {admin_port}, {server}}}\n"
+    write(f"{listeners}{drain}{sections}\nchecks:\n{checks}")
     process = await asyncio.create_subprocess_exec(
         *(_seeing(resolv_conf) if resolv_conf else ()),
         *(sys.executable, "-m", "sidecar", "serve", "--config", str(config)),

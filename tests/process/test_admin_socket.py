@@ -14,7 +14,9 @@ async def test_the_admin_socket_takes_the_place_of_the_admin_port(tmp_path: Path
     path = str(tmp_path / "admin.sock")
     async with silent() as db:
         checks = f"  - {{name: db, type: tcp, host: 127.0.0.1, port: {db.port}, gates: readiness}}\n"
-        async with running(tmp_path, checks, sections="drain: {delay: 0s}\n", admin_socket=path) as sidecar:
+        async with running(
+            tmp_path, checks, sections="drain: {delay: 0s}\n", server=f"admin_socket: {path}"
+        ) as sidecar:
             listening = await sidecar.until_logged("listening")
             await sidecar.until("/readyz", 200)
             ready = await run_sidecar("probe", "readyz", "--verbose", "--socket", path)

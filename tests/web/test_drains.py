@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 from aiohttp.test_utils import RawTestServer, TestClient
 
-from sidecar.config.model import DrainConfig
+from sidecar.config.model import DrainConfig, ServerConfig
 from sidecar.core.phase import Phase
 from sidecar.core.verdict import Gate
 from sidecar.runtime.board import Board
@@ -189,7 +189,7 @@ async def test_who_hangs_up_makes_room_for_another(stage: Stage) -> None:
     drainer.begin()
     pages = DrainPages(drainer, is_trusted=False)
     sockets = bind(["127.0.0.1"], 0)
-    async with serving(pages.wait, sockets, stop_within=1.0), asyncio.timeout(10):
+    async with serving(pages.wait, sockets, bounds=ServerConfig(), stop_within=1.0), asyncio.timeout(10):
         reader, writer = await asyncio.open_connection(*sockets[0].getsockname())
         writer.write(b"GET /drained HTTP/1.1\r\nHost: pod\r\n\r\n")
         await drainer.entered.wait()

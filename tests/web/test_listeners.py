@@ -9,8 +9,17 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from sidecar.config.model import ServerConfig
 from sidecar.web import listeners
-from sidecar.web.listeners import EVERY_ADDRESS, LOOPBACK, ListenError, bind, bind_unix, serving
+from sidecar.web.listeners import (
+    EVERY_ADDRESS,
+    KERNEL_BUFFER,
+    LOOPBACK,
+    ListenError,
+    bind,
+    bind_unix,
+    serving,
+)
 
 
 def close(sockets: list[socket.socket]) -> None:
@@ -72,6 +81,17 @@ def test_a_pod_without_ipv6_listens_on_what_it_has(monkeypatch: pytest.MonkeyPat
     assert families == [socket.AF_INET]
 
 
+def test_the_kernel_keeps_little_for_a_client_that_does_not_read() -> None:
+    bound = bind(["127.0.0.1"], 0)
+    client = socket.create_connection(bound[0].getsockname())
+    accepted, _ = bound[0].accept()
+
+    kept = [accepted.getsockopt(socket.SOL_SOCKET, each) for each in (socket.SO_SNDBUF, socket.SO_RCVBUF)]
+    close([*bound, client, accepted])
+
+    assert kept == [2 * KERNEL_BUFFER, 2 * KERNEL_BUFFER]
+
+
 async def test_a_request_is_answered_inside_the_block_and_refused_after_it() -> None:
     async def handle(_request: web.BaseRequest) -> web.Response:
         return web.Response(text="here")
@@ -79,7 +99,7 @@ async def test_a_request_is_answered_inside_the_block_and_refused_after_it() -> 
     bound = bind(LOOPBACK, 0)
     port = bound[0].getsockname()[1]
     async with aiohttp.ClientSession() as session:
-        async with serving(handle, bound, stop_within=0.1):
+        async with serving(handle, bound, bounds=ServerConfig(), stop_within=0.1):
             told = [
                 await (await session.get(f"http://{host}:{port}/", headers={"Connection": "close"})).text()
                 for host in ("127.0.0.1", "[::1]")
