@@ -6,6 +6,7 @@ than there is room for. A request that is being handled is never cut off, howeve
 """
 
 import asyncio
+import logging
 import resource
 import socket
 import struct
@@ -23,6 +24,8 @@ LINE_LIMIT: Final = 8190
 SHARE_OF_DESCRIPTORS: Final = 4
 """One of so many file descriptors is for a listener's clients: two listeners leave half to the checks."""
 
+log = logging.getLogger("sidecar.web")
+
 _RESET: Final = struct.pack("ii", 1, 0)
 """Linger for 0 seconds: the kernel forgets what was not sent, and says so to the peer."""
 
@@ -37,10 +40,18 @@ class BoundedServer(web.Server):
         super().__init__(handler, handler_cancellation=True)
         self._bounds = bounds
         self._crowd = Crowd(room=affordable(bounds.max_connections), room_unread=bounds.max_unread)
+        self._bugs: set[str] = set()
 
     def __call__(self) -> "Connection":
         """Return the protocol of a new connection."""
         return Connection(self, self._crowd, self._bounds)
+
+    def tell_bug(self, crash: BaseException) -> None:
+        """Log a crash of our own handler, each sort once: whoever causes it may ask again and again."""
+        sort = type(crash).__name__
+        if sort not in self._bugs:
+            self._bugs.add(sort)
+            log.error("answering a request crashed", exc_info=crash)
 
 
 def affordable(wanted: int) -> int:
@@ -90,9 +101,9 @@ class Crowd:
 class Connection(web.RequestHandler):
     """One client's connection. It has a timer only while a request or the reading of an answer is overdue."""
 
-    __slots__ = ("_arrival", "_bounds", "_crowd", "_departure", "_unfinished", "_wire")
+    __slots__ = ("_arrival", "_bounds", "_crowd", "_departure", "_server", "_unfinished", "_wire")
 
-    def __init__(self, server: web.Server, crowd: Crowd, bounds: ServerConfig) -> None:
+    def __init__(self, server: BoundedServer, crowd: Crowd, bounds: ServerConfig) -> None:
         super().__init__(
             server,
             loop=asyncio.get_running_loop(),
@@ -103,6 +114,7 @@ class Connection(web.RequestHandler):
             max_field_size=LINE_LIMIT,
             auto_decompress=False,
         )
+        self._server = server
         self._crowd = crowd
         self._bounds = bounds
         self._unfinished = 0
@@ -171,7 +183,9 @@ class Connection(web.RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,  # noqa: ARG002 - aiohttp's quotes what the client sent
     ) -> web.StreamResponse:
-        """Answer what is no request, in the words of the standard alone."""
+        """Answer what is no request, or crashed us, in the words of the standard alone."""
+        if status == HTTPStatus.INTERNAL_SERVER_ERROR and exc is not None:
+            self._server.tell_bug(exc)
         answer = super().handle_error(request, status, exc, f"{HTTPStatus(status).phrase.lower()}\n")
         answer.headers.update(HEADERS)
         _forget_trace(exc)

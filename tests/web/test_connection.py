@@ -387,6 +387,22 @@ async def test_garbage_gets_one_plain_400_that_quotes_nothing_and_names_no_versi
     assert (b"script" in answer, b"aiohttp" in answer, answer.count(b"HTTP/1")) == (False, False, 0)
 
 
+async def test_a_crash_of_ours_is_a_plain_500_and_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    async with stage() as served:
+        served.body = "no bytes, and a secret of ours"  # type: ignore[assignment]  # aiohttp raises a TypeError
+        answers = []
+        for _ in range(3):
+            client = await served.client()
+            await client.send(REQUEST)
+            answers.append(await client.answer())
+
+    assert answers == [b"500 Internal Server Error\n\nServer got itself in trouble"] * 3
+    told = [record for record in caplog.records if record.name == "sidecar.web"]
+    assert [(each.levelname, each.message, each.exc_info is not None) for each in told] == [
+        ("ERROR", "answering a request crashed", True)
+    ]
+
+
 @pytest.mark.parametrize(
     ("descriptors", "connections"),
     [(resource.RLIM_INFINITY, 1000), (1 << 20, 1000), (1024, 256), (3, 1)],
