@@ -50,7 +50,9 @@ def source_at(path: str, limit: int = SIZE_LIMIT) -> Source:
     Raises:
         ConfigError: it cannot be read.
     """
-    return Source("<stdin>", sys.stdin.buffer.read()) if path == "-" else Source.from_file(Path(path), limit)
+    if path == "-":
+        return Source("<stdin>", sys.stdin.buffer.read(limit + 1))
+    return Source.from_file(Path(path), limit)
 
 
 @contextmanager

@@ -24,7 +24,8 @@ def command(path: str, file: str | None) -> None:
         config = read_configuration(file or path, types)
     for advice in config.advice:
         click.echo(f"advice: {advice}", err=True)
-    click.echo(f"{len(config.checks)} checks, no problems")
+    count = len(config.checks)
+    click.echo(f"{count} check{'' if count == 1 else 's'}, no problems")
     click.echo(f"per {FLEET:,} pods: {_arithmetic(config, types)}")
 
 

@@ -9,6 +9,7 @@ from click.testing import CliRunner, Result
 from sidecar import __version__
 from sidecar.checks import InstalledTypes
 from sidecar.cli.verbs import VERBS, sidecar
+from sidecar.config.document import SIZE_LIMIT
 
 GOOD = """\
 checks:
@@ -51,6 +52,17 @@ def test_validate_passes_a_good_file_with_its_arithmetic_and_advice() -> None:
             "takes every replica out of the endpoints; write gates: startup to hold back a broken rollout "
             "only, or gates: readiness if meant\n"
         ),
+    )
+
+
+def test_validate_counts_one_check_and_reads_no_more_of_a_stream_than_a_file_may_have() -> None:
+    one = run("validate", "-", stdin="[{name: db, type: tcp, host: db, port: 1, gates: startup}]")
+    endless = run("validate", "-", stdin="#" * (2 * SIZE_LIMIT))
+
+    assert one.stdout.splitlines()[0] == "1 check, no problems"
+    assert (endless.exit_code, endless.stderr.splitlines()[0]) == (
+        2,
+        "<stdin>: is larger than 1024 KiB, which is all that a ConfigMap holds",
     )
 
 

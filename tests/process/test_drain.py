@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from sidecar.runtime.lifecycle import STOP_LIMIT
-from tests.network.fakes import Fake, refused, silent
+from tests.network.fakes import Connection, Fake, refused, silent, talking
 from tests.process.harness import Sidecar, running
 from tests.process.program import Ended, run_sidecar
 
@@ -176,6 +176,25 @@ async def test_sigterm_during_a_start_ends_it_cleanly(tmp_path: Path) -> None:
         sidecar.process.send_signal(signal.SIGTERM)
 
         assert await finished(sidecar) == CLEAN
+
+
+async def test_the_end_leaves_no_connection_half_open(tmp_path: Path) -> None:
+    is_asked = asyncio.Event()
+
+    async def hear_and_hang(connection: Connection) -> None:
+        await connection.read()
+        is_asked.set()
+        await connection.until_closed()
+
+    async with talking(hear_and_hang) as db, asyncio.timeout(15):
+        keys = f"name: db, type: redis, url: 'redis://127.0.0.1:{db.port}', timeout: 1m, gates: startup"
+        async with running(tmp_path, f"  - {{{keys}}}\n") as sidecar:
+            await is_asked.wait()
+            sidecar.process.send_signal(signal.SIGTERM)
+            ended = await finished(sidecar)
+        await db.emptied()
+
+    assert ended == CLEAN
 
 
 async def test_sigterm_before_anything_is_imported_is_obeyed() -> None:
