@@ -108,7 +108,9 @@ async def test_an_overdue_start_is_given_up_where_the_rules_say_so() -> None:
 async def test_a_drain_gives_nothing_up_and_its_return_does(summary: Summary) -> None:
     async with watched(StartRules(exits_when_overdue=True), "db") as stage:
         stage.board.drain(keeps_ready=False)
-        await asyncio.sleep(1000)
+        await asyncio.sleep(999)
+        stage.record("db", Reason.REFUSED)
+        await asyncio.sleep(1)
         in_the_drain = (summary(), list(stage.given_up))
         stage.board.resume()
         await asyncio.sleep(1)
