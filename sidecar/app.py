@@ -280,6 +280,7 @@ class _Process:
                 find=partial(find_type, self._types),
                 redact=self._redact,
             )
+            self.drainer.ask_with(scheduler.ask_now)
             if self._origin is not None:
                 self._reloader = self._new_reloader(self._origin, scheduler)
                 loops.append(group.create_task(self._reloader.watch_forever(), name="reload"))

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -60,7 +61,12 @@ class Drainer:
         self._began = asyncio.Event()
         self._woken = asyncio.Event()
         self._notifying: asyncio.Task[None] | None = None
+        self._ask_now: Callable[[Iterable[str]], object] = tuple
         board.subscribe_results(self._wake_if_awaited)
+
+    def ask_with(self, ask_now: Callable[[Iterable[str]], object]) -> None:
+        """Have the checks that a drain waits for asked when it begins, with what takes their names."""
+        self._ask_now = ask_now
 
     def adopt(self, config: DrainConfig) -> None:
         """Drain as `config` says from the next drain on; one under way keeps its clocks."""
@@ -134,6 +140,7 @@ class Drainer:
         self._underway = _Underway(Drain(plan=plan, began_at=self._clock.monotonic()), config.notify)
         self._board.drain(keeps_ready=config.readyz is DrainReadyz.KEEP)
         self._began.set()
+        self._ask_now(condition.check for condition in plan.until)
         log.info("drain began", extra={"by": by, "at_most": show_duration(plan.longest)})
 
     def _end(self, why: str) -> bool:

@@ -1,7 +1,7 @@
 """When checks run: one supervised loop per check, their runs paced, never two runs of one check at once."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Collection, Coroutine, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any, Final, Never
@@ -47,6 +47,7 @@ class CheckLoop:
     def __init__(self, config: CheckConfig, runner: Runner, shared: Surroundings) -> None:
         self.is_running = False
         """Whether a run is under way."""
+        self._is_asked_again = False
         self._config = config
         self._runner = runner
         self._shared = shared
@@ -56,6 +57,10 @@ class CheckLoop:
         await self._sleep(first_delay)
         while True:
             await self._pause(await self._run_once())
+
+    def ask_again(self) -> None:
+        """Have the next run follow the one that is under way at once."""
+        self._is_asked_again = self.is_running
 
     def adjust(self, config: CheckConfig) -> None:
         """Use the answers as `config` says, from the end of the next run on."""
@@ -76,7 +81,11 @@ class CheckLoop:
             result = await self._runner.run()
         finally:
             self.is_running = False
-        return self.delay_after(self._shared.board.record(self._config.name, result))
+        delay = self.delay_after(self._shared.board.record(self._config.name, result))
+        if self._is_asked_again:
+            self._is_asked_again = False
+            return 0.0
+        return delay
 
     async def _pause(self, delay: float) -> None:
         """Wait until it is time, or until shortly after the connection was lost: a loss is a question."""
@@ -144,6 +153,15 @@ class Scheduler:
             if config.name in changes.adjusted:
                 self._adjust(config)
 
+    def ask_now(self, names: Iterable[str]) -> None:
+        """Have a run of these checks begin now; after the one that is under way, if one is."""
+        for name in self._live.keys() & set(names):
+            loop = self._live[name].loop
+            if loop.is_running:
+                loop.ask_again()
+            else:
+                self._begin_anew(name, 0.0)
+
     async def aclose(self) -> None:
         """Stop every loop and close every check, side by side, within 1.3 seconds."""
         live, self._live = list(self._live.values()), {}
@@ -164,22 +182,37 @@ class Scheduler:
         )
         loop = CheckLoop(config, runner, self._shared)
         task = self._begin(config.name, self._run_loop(loop, check_type.drivers, config.initial_delay))
-        self._live[config.name] = _Live(loop, runner, task)
+        self._live[config.name] = _Live(loop, runner, check_type.drivers, task)
 
     def _adjust(self, config: CheckConfig) -> None:
         """Have a loop go on under another configuration; one that pauses begins a new pause."""
-        live = self._live[config.name]
-        live.loop.adjust(config)
-        if not live.loop.is_running:
-            live.task.cancel()
-            delay = live.loop.delay_after(self._shared.board.state(config.name))
-            resumed = _resume(live.loop, delay, after=live.task)
-            self._live[config.name] = replace(live, task=self._begin(config.name, resumed))
+        loop = self._live[config.name].loop
+        loop.adjust(config)
+        if not loop.is_running:
+            self._begin_anew(config.name, loop.delay_after(self._shared.board.state(config.name)))
+
+    def _begin_anew(self, name: str, delay: float) -> None:
+        """End the pause of a loop, and have its next run begin after so many seconds."""
+        live = self._live[name]
+        live.task.cancel()
+        before = frozenset(task for task in (live.task, *live.before) if not task.done())
+        task = self._begin(name, self._run_loop(live.loop, live.drivers, delay, after=before))
+        self._live[name] = replace(live, task=task, before=before)
 
     def _begin(self, name: str, work: Coroutine[Any, Any, Never]) -> asyncio.Task[Never]:
         return self._group.create_task(work, name=f"check:{name}")
 
-    async def _run_loop(self, loop: CheckLoop, drivers: Iterable[Driver], first_delay: float) -> Never:
+    async def _run_loop(
+        self,
+        loop: CheckLoop,
+        drivers: Iterable[Driver],
+        first_delay: float,
+        *,
+        after: Collection[asyncio.Task[Never]] = (),
+    ) -> Never:
+        """Run a loop for ever, once the tasks that ran it before have ended."""
+        if after:
+            await asyncio.wait(after)
         await self._imports.load(drivers)
         await loop.run_forever(first_delay)
 
@@ -190,12 +223,10 @@ class _Live:
 
     loop: CheckLoop
     runner: Runner
+    drivers: Sequence[Driver]
     task: asyncio.Task[Never]
-
-
-async def _resume(loop: CheckLoop, delay: float, *, after: asyncio.Task[Never]) -> Never:
-    await asyncio.wait({after})
-    await loop.run_forever(delay)
+    before: Collection[asyncio.Task[Never]] = ()
+    """Tasks that ran the loop before, and have still to end."""
 
 
 def _cancel(checks: Iterable[_Live]) -> None:

@@ -146,6 +146,17 @@ async def test_the_apps_hook_is_answered_when_what_it_waits_for_is_down(tmp_path
         )
 
 
+async def test_what_is_waited_for_is_asked_at_once_however_long_its_interval(tmp_path: Path) -> None:
+    until = "drain: {delay: 0s, until: [{check: idle}], deadline: 1h}\n"
+    async with silent() as app:
+        keys = f"name: idle, type: tcp, host: 127.0.0.1, port: {app.port}, interval: 1h, gates: startup"
+        async with running(tmp_path, f"  - {{{keys}}}\n", sections=until) as sidecar:
+            await sidecar.until("/readyz", 200)
+            sidecar.process.send_signal(signal.SIGTERM)
+
+            assert await finished(sidecar, within=5.0) == CLEAN
+
+
 async def test_what_never_comes_true_is_waited_for_until_the_deadline(tmp_path: Path) -> None:
     until = "drain: {delay: 0s, until: [{check: db, status: down}], deadline: 1s}\n"
     async with silent() as work, running(tmp_path, gating(work), sections=until) as sidecar:

@@ -131,6 +131,46 @@ async def test_a_lower_threshold_settles_with_the_next_run() -> None:
     assert (before, stage.statuses()["db"]) == (Status.UNKNOWN, Status.DOWN)
 
 
+async def test_a_check_that_is_asked_now_runs_at_once_and_goes_on_as_before() -> None:
+    checks = {"db": HoldingCheck(nothing), "cache": FakeCheck(nothing)}
+    async with scheduled(checks) as stage:
+        await asyncio.sleep(4)
+        stage.scheduler.ask_now(["db", "gone"])
+        await asyncio.sleep(11)
+
+    assert (began(checks["db"]), began(checks["cache"])) == ([0, 4, 14], [0, 10])
+
+
+async def test_a_check_that_is_asked_now_under_a_run_runs_again_once_after_it() -> None:
+    checks = {"db": FakeCheck(taking(1.0))}
+    async with scheduled(checks) as stage:
+        await asyncio.sleep(0.5)
+        stage.scheduler.ask_now(["db"])
+        stage.scheduler.ask_now(["db"])
+        await asyncio.sleep(11)
+
+    assert (began(checks["db"]), checks["db"].most_at_once) == ([0, 1, 11], 1)
+
+
+async def test_a_loop_that_is_begun_anew_again_and_again_never_runs_beside_itself() -> None:
+    async def end_late() -> None:
+        try:
+            await for_ever()
+        finally:
+            await asyncio.sleep(0.09)
+
+    db = HoldingCheck(nothing, lose=end_late)
+    async with scheduled({"db": db}) as stage:
+        await asyncio.sleep(1)
+        for _ in range(5):
+            stage.scheduler.ask_now(["db"])
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(2)
+
+    assert (db.began[0], len(db.began), db.most_at_once) == (0, 2, 1)
+    assert db.began[1] >= 1.09
+
+
 async def test_a_thousand_lists_leave_one_loop_a_check() -> None:
     checks = {name: FakeCheck(nothing) for name in ("db", "cache", "queue")}
     lists = [

@@ -99,6 +99,17 @@ async def test_a_stop_signal_after_a_drain_that_is_over_ends_at_once() -> None:
         assert (before, await staged.stopped_at()) == ((False, 0.0), 8.0)
 
 
+async def test_what_a_drain_waits_for_is_asked_when_it_begins_and_once() -> None:
+    asked: list[tuple[float, list[str]]] = []
+    async with stage(DrainConfig(until=(UntilConfig(check="s"),))) as staged:
+        staged.drainer.ask_with(lambda names: asked.append((now(), list(names))))
+        await asyncio.sleep(1.0)
+        staged.drainer.begin()
+        staged.drainer.stop()
+
+    assert asked == [(1.0, ["s"])]
+
+
 async def test_a_drain_ends_as_soon_as_its_condition_holds() -> None:
     async with stage(UNTIL_IDLE) as staged:
         await asyncio.sleep(1.0)
