@@ -1,8 +1,9 @@
 """Fixtures: real servers. One that cannot be had fails its tests with a sentence; none is skipped.
 
-`redis_server`, `rabbit_server`, `postgres_server` and `s3_server` are shared by the whole session: use names of your own in
-them, and leave them as they were. What a test kills, pauses or configures it gets from `start_redis`,
-`start_rabbit`, `start_postgres` or, for a broker that the tests of one module share and may kill, from `breakable_rabbit`.
+`redis_server`, `rabbit_server`, `postgres_server` and `s3_server` are shared by the whole session: use names
+of your own in them, and leave them as they were. What a test kills, pauses or configures it gets from
+`start_redis`, `start_rabbit`, `start_postgres` or, for a broker that the tests of one module share and may
+kill, from `breakable_rabbit`.
 """
 
 from collections.abc import Callable, Iterator
@@ -87,7 +88,7 @@ def start_rabbit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[
 
 @pytest.fixture
 def start_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., PostgresServer]]:
-    """Yield a function that starts a PostgreSQL (2s) of the test's own; it takes `PostgresServer`'s options."""
+    """Yield a function that starts a PostgreSQL (1s) of the test's own; it takes its options."""
     with ExitStack() as stack:
         yield lambda **options: _enter(stack, PostgresServer(tmp_path_factory.mktemp("postgres"), **options))
 

@@ -86,6 +86,11 @@ class CheckConfig:
         return ()
 
     @property
+    def keeps_connection(self) -> bool:
+        """Whether a check whose type can hold a connection from run to run does so."""
+        return True
+
+    @property
     def is_remote(self) -> bool:
         """Whether the check asks anything outside its pod."""
         return any(not is_loopback(host) for host in self.hosts)

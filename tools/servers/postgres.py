@@ -14,7 +14,12 @@ from urllib.parse import quote
 from tools.servers.server import Server, ServerFailed, TlsFiles, find_command
 
 _NOBODY: Final = 65534
-_IN_HASTE: Final = ("fsync = off", "synchronous_commit = off", "full_page_writes = off", "max_wal_senders = 4")
+_IN_HASTE: Final = (
+    "fsync = off",
+    "synchronous_commit = off",
+    "full_page_writes = off",
+    "max_wal_senders = 4",
+)
 
 
 class PostgresServer(Server):
@@ -130,10 +135,25 @@ class PostgresServer(Server):
         secret = self.folder / "password"
         secret.write_text(f"{self.password or 'unused'}\n")
         secret.chmod(0o600)
-        options = ["-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync", "--no-instructions"]
+        options = [
+            "-U",
+            "postgres",
+            "-A",
+            "trust",
+            "-E",
+            "UTF8",
+            "--locale=C",
+            "--no-sync",
+            "--no-instructions",
+        ]
         self._client("initdb", "-D", str(self.data), *options, f"--pwfile={secret}")
         method = "trust" if self.password is None else "scram-sha-256"
-        lines = ["local all all trust", "local replication all trust", *self._hba, f"host all all samenet {method}"]
+        lines = [
+            "local all all trust",
+            "local replication all trust",
+            *self._hba,
+            f"host all all samenet {method}",
+        ]
         (self.data / "pg_hba.conf").write_text("\n".join([*lines, ""]))
 
     def _lines(self) -> list[str]:
@@ -147,7 +167,11 @@ class PostgresServer(Server):
     def _tls_lines(self) -> list[str]:
         if self.tls is None:
             return []
-        for name, source in (("server.crt", self.tls.cert), ("server.key", self.tls.key), ("ca.crt", self.tls.ca)):
+        for name, source in (
+            ("server.crt", self.tls.cert),
+            ("server.key", self.tls.key),
+            ("ca.crt", self.tls.ca),
+        ):
             path = self.data / name
             shutil.copyfile(source, path)
             path.chmod(0o600)

@@ -20,7 +20,9 @@ from typing import IO, ClassVar, Self
 # under the same names is a wrapper that changes the user and insists on the system's folders.
 _BEFORE_PATH = "/usr/lib/rabbitmq/bin"
 _AFTER_PATH = "/usr/local/sbin:/usr/sbin:/sbin"
-_POSTGRES = Path("/usr/lib/postgresql")  # holds a folder a version; its wrappers of `psql` want clusters of Debian's
+_POSTGRES = Path(
+    "/usr/lib/postgresql"
+)  # holds a folder a version; its wrappers of `psql` want clusters of Debian's
 
 # The kernel's "tell me when my parent dies" means the thread that forked, not its process: a server that a
 # passing thread started (asyncio.to_thread) would die with that thread. This one lives as long as we do.
