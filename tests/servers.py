@@ -62,8 +62,8 @@ def rabbit_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitSe
 
 @pytest.fixture(scope="session")
 def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
-    """Yield the session's PostgreSQL, which trusts everybody."""
-    yield from _running(PostgresServer(tmp_path_factory.mktemp("postgres")))
+    """Yield the session's PostgreSQL, which asks for passwords; its superuser's is `secret`."""
+    yield from _running(PostgresServer(tmp_path_factory.mktemp("postgres"), password="secret"))
 
 
 @pytest.fixture(scope="session")

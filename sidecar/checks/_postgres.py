@@ -58,7 +58,7 @@ _REASONS: Final[Mapping[str, Reason]] = {
     "58": Reason.UNAVAILABLE,
     "XX": Reason.UNAVAILABLE,
 }
-"""What an error means, by its SQLSTATE or that one's class (postgresql.org/docs/current/errcodes-appendix)."""
+"""What an error means, by its SQLSTATE or its class (postgresql.org/docs/current/errcodes-appendix.html)."""
 
 T = TypeVar("T")
 

@@ -123,7 +123,8 @@ WHERE x.indrelid = to_regclass($1) ORDER BY i.relname
 """
 """NULLS NOT DISTINCT came with PostgreSQL 15, and its column with it."""
 NUMBERS_REACH: Final = """
-SELECT array_to_string(max(version), '.') AS highest, max(version) >= string_to_array($1, '.')::numeric[] AS is_reached
+SELECT array_to_string(max(version), '.') AS highest,
+       max(version) >= string_to_array($1, '.')::numeric[] AS is_reached
 FROM (SELECT string_to_array(%I::text, '.')::numeric[] AS version FROM %s) AS recorded
 """
 TEXTS_REACH: Final = """
