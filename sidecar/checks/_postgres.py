@@ -121,6 +121,8 @@ class Link:
         with self._failures():
             transport = self._ear.lend_to(protocol)
             await welcome
+            # A connection that cannot be made of this would complain when it is collected.
+            asyncpg.serverversion.split_server_version_string(protocol.get_settings().server_version)
             connection = asyncpg.Connection(protocol, transport, loop, self._address, _no_cache(), parameters)
             protocol.set_connection(connection)
         self._connection = connection
@@ -335,21 +337,27 @@ class Ear(asyncio.Protocol):
     def _is_postgres(self, data: bytes) -> bool:
         """Whether this goes on as messages do: a letter, a length, and so much content."""
         self.heard += len(data)
-        while data and self.heard <= HEARING_LIMIT:
-            taken = self._content_left or 5 - len(self._header)
-            piece, data = data[:taken], data[taken:]
+        at = 0
+        while at < len(data) and self.heard <= HEARING_LIMIT:
             if self._content_left:
-                self._content_left -= len(piece)
-                continue
-            self._header += piece
-            if self._header[0] not in _MESSAGES:
-                return False
-            if len(self._header) == 5:
-                self._content_left = int.from_bytes(self._header[1:], "big", signed=True) - 4
-                self._header = b""
-                if not 0 <= self._content_left <= HEARING_LIMIT:
+                taken = min(self._content_left, len(data) - at)
+                self._content_left -= taken
+            else:
+                taken = min(5 - len(self._header), len(data) - at)
+                self._header += data[at : at + taken]
+                if not self._is_header():
                     return False
+            at += taken
         return self.heard <= HEARING_LIMIT
+
+    def _is_header(self) -> bool:
+        """Whether a message can begin like this; a whole header makes way for its content."""
+        if len(self._header) == 5:
+            self._content_left = int.from_bytes(self._header[1:], "big", signed=True) - 4
+        is_header = self._header[0] in _MESSAGES and 0 <= self._content_left <= HEARING_LIMIT
+        if len(self._header) == 5:
+            self._header = b""
+        return is_header
 
 
 def reason_of(error: "PostgresError") -> Reason:

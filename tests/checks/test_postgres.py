@@ -21,6 +21,7 @@ from sidecar.config.problems import ConfigError
 from sidecar.core.check import Reason
 from sidecar.core.result import Result
 from tests.checks.contract import (
+    REASONS,
     SECRET,
     SUCCESS,
     CheckContract,
@@ -42,6 +43,8 @@ ODD: Final = "a:b@c/d%e f?#[é'\"\\"
 
 
 class TestContract(CheckContract):
+    reasons = MappingProxyType({**REASONS, "dripping": Reason.PROTOCOL})  # its first byte is no yes or no
+
     def keys(self, address: Address) -> Keys:
         url = f"postgres://contract:{quote(SECRET, safe='')}@{address}/postgres"
         return {"type": "postgres", "url": url, "writable": True}
@@ -53,6 +56,8 @@ class TestContract(CheckContract):
 
 
 class TestContractWithoutTls(TestContract):
+    reasons = REASONS
+
     def keys(self, address: Address) -> Keys:
         url = f"postgres://contract:{quote(SECRET, safe='')}@{address}/postgres?sslmode=disable"
         return {"type": "postgres", "url": url}
@@ -62,7 +67,7 @@ class TestContractOfAKeptConnection(TestContract):
     reasons_amid = MappingProxyType(
         {
             "refused": Reason.UNAVAILABLE,  # the kept connection is reset first
-            "endless": Reason.TIMEOUT,  # the proxy loses the question
+            "dripping": Reason.TIMEOUT,  # its first byte begins a message
         }
     )
 
@@ -90,7 +95,7 @@ def backends(server: PostgresServer) -> int:
 
 async def wait_for_backends(server: PostgresServer, count: int) -> None:
     async with asyncio.timeout(3):
-        while await asyncio.to_thread(backends, server) != count:
+        while await asyncio.to_thread(backends, server) != count:  # noqa: ASYNC110 - nobody tells
             await asyncio.sleep(0.01)
 
 
@@ -224,7 +229,7 @@ async def wait_for_waiting(server: PostgresServer) -> None:
     """Return when one of our backends waits for a lock."""
     waiting = "SELECT 1 FROM pg_stat_activity WHERE application_name = 'sidecar' AND wait_event_type = 'Lock'"
     async with asyncio.timeout(5):
-        while not await asyncio.to_thread(server.sql, waiting):
+        while not await asyncio.to_thread(server.sql, waiting):  # noqa: ASYNC110 - nobody tells
             await asyncio.sleep(0.01)
 
 
@@ -255,6 +260,7 @@ async def test_a_run_that_waits_for_a_lock_leaves_no_backend_behind(
     postgres_server.sql(f"CREATE TABLE {schema}.m (version int)")
     wanted = keys(postgres_server, migrations={"table": f"{schema}.m", "column": "version", "at_least": "1"})
     async with locked(postgres_server, f"{schema}.m"):
+        await wait_for_backends(postgres_server, 0)
         before = held()
         result = await run_once(wanted, deadline="300ms")
 
@@ -530,7 +536,7 @@ READY: Final = message(b"Z", b"I")
             "does not speak PostgreSQL's protocol",
         ),
         ((b"N", AUTH_OK + READY), Reason.PROTOCOL, "does not speak PostgreSQL's protocol"),
-        ((b"N", AUTH_OK), Reason.TIMEOUT, "gave no answer"),
+        ((b"N", AUTH_OK), Reason.TIMEOUT, "gave no answer within 500ms"),
     ],
 )
 async def test_names_a_wrong_answer(answers: tuple[bytes, ...], reason: Reason, told: str) -> None:
@@ -539,7 +545,7 @@ async def test_names_a_wrong_answer(answers: tuple[bytes, ...], reason: Reason, 
         url = f"postgres://contract:{quote(SECRET, safe='')}@{address}/postgres"
         result = await run_once({"type": "postgres", "url": url}, deadline="500ms")
         assert result.reason is reason, result.message
-        assert result.message.startswith(f"{address} {told}")
+        assert result.message.replace(":", "") == f"{address} {told}".replace(":", "")
         assert_no_secret(repr(result))
     await assert_held(before)
 
@@ -584,11 +590,12 @@ async def test_every_violated_rule_is_told_in_one_run(postgres_server: PostgresS
         ],
     }
     result = await run_once(wanted)
-    postgres_server.sql(f"DROP OWNED BY bound", "DROP ROLE bound")
+    postgres_server.sql("DROP OWNED BY bound", "DROP ROLE bound")
 
     assert result.reason is Reason.UNAVAILABLE
     assert result.message == (
-        f"127.0.0.1:{postgres_server.port}: not writable: it is read-only; {schema}.m: permission denied for table m;"
+        f"127.0.0.1:{postgres_server.port}: not writable: it is read-only;"
+        f" {schema}.m: permission denied for table m;"
         f" {schema}.t has no unique index on (a); there is no table nowhere.t"
     )
 
@@ -618,6 +625,7 @@ async def test_a_replica_is_not_writable_and_may_lag(start_postgres: StartPostgr
     replica.sql("SELECT pg_wal_replay_pause()")
     primary.sql("INSERT INTO t VALUES (2)")
     wait_until_received(primary, replica)
+    wait_for(replica, "SELECT 1 WHERE now() - pg_last_xact_replay_timestamp() > interval '60 ms'")
     behind = await of_replica(max_lag="50ms")
     patient = await of_replica(max_lag="1h")
     not_writable = await of_replica(writable=True)
@@ -939,7 +947,7 @@ async def test_every_error_has_its_reason(
         ),
         (
             "url: postgres://u@h?sslmode=requier",
-            "url: 'requier' is not a known sslmode; did you mean 'require'?",
+            "url: unknown sslmode 'requier'; did you mean 'require'? choose from disable, allow,",
         ),
         (
             "url: postgres://u@h?sslmode=disable, tls: {}",
@@ -950,12 +958,12 @@ async def test_every_error_has_its_reason(
             "url: postgres://u@h, writable: true, max_lag: 1s",
             "max_lag: is about a replica, and writable excludes one; remove one of both",
         ),
-        ("url: postgres://u@h, unique: [{table: t, columns: []}]", "unique[1].columns: names no column"),
+        ("url: postgres://u@h, unique: [{table: t, columns: []}]", "unique[0].columns: names no column"),
         (
             "url: postgres://u@h, unique: [{table: t, columns: [a, a]}]",
-            "unique[1].columns: names a column twice",
+            "unique[0].columns: names a column twice",
         ),
-        ("url: postgres://u@h, migrations: {table: t, column: c}", "migrations: needs the key at_least"),
+        ("url: postgres://u@h, migrations: {table: t, column: c}", "migrations: the key at_least is missing"),
     ],
 )
 def test_mistakes_are_located(more: str, problem: str) -> None:

@@ -16,7 +16,6 @@ from tools.servers.server import Server, ServerFailed, TlsFiles, find_command
 _NOBODY: Final = 65534
 _IN_HASTE: Final = (
     "fsync = off",
-    "synchronous_commit = off",
     "full_page_writes = off",
     "max_wal_senders = 4",
 )
