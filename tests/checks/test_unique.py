@@ -42,8 +42,10 @@ def test_one_good_index_among_bad_ones_is_enough() -> None:
         (replace(AB, columns=frozenset(), expressions='lower("b")'), 'ab covers the expression lower("b")'),
         (
             replace(AB, predicate="(c > 1)", is_immediate=False, is_valid=False),
-            "ab is not valid, since its creation failed or still runs and is deferrable"
-            " and holds only where (c > 1)",
+            (
+                "ab is not valid, since its creation failed or still runs and is deferrable"
+                " and holds only where (c > 1)"
+            ),
         ),
     ],
 )
