@@ -143,14 +143,16 @@ C = TypeVar("C", bound=CheckConfig)
 class CheckType(Generic[C]):
     """A kind of check: how it is configured, and how a configured one is built.
 
-    `build` opens nothing. `drivers` are imported, in a thread, before the first run. `permanent` are the
-    reasons that waiting does not cure, as the documentation says: `startup.fail_fast` ends the process then.
+    `build` opens nothing. `drivers` are imported, in a thread, before the first run. A check that asks over
+    the network opens a connection each run, unless it holds one, or speaks in single datagrams. `permanent` are
+    the reasons that waiting does not cure, as the documentation says: `startup.fail_fast` ends the process then.
     """
 
     config: type[C]
     build: Callable[[C], Check]
     drivers: tuple[Driver, ...] = ()
     holds_connection: bool = False
+    opens_connection: bool = True
     permanent: frozenset[Reason] = frozenset()
 
     @property

@@ -35,7 +35,7 @@ from tests.checks.contract import (
 )
 from tests.network import Address, Connection, talking
 from tests.network.tls import Certificates
-from tools.servers import PostgresServer, ServerFailed, TlsFiles
+from tools.servers import PostgresServer, ServerFailed, TlsFiles, find_command
 
 StartPostgres = Callable[..., PostgresServer]
 
@@ -43,7 +43,9 @@ ODD: Final = "a:b@c/d%e f?#[é'\"\\"
 
 
 class TestContract(CheckContract):
-    reasons: ClassVar[Mapping[str, Reason | None]] = MappingProxyType({**REASONS, "dripping": Reason.PROTOCOL})  # its first byte is no yes or no
+    reasons: ClassVar[Mapping[str, Reason | None]] = MappingProxyType(
+        {**REASONS, "dripping": Reason.PROTOCOL}
+    )  # its first byte is no yes or no
 
     def keys(self, address: Address) -> Keys:
         url = f"postgres://contract:{quote(SECRET, safe='')}@{address}/postgres"
@@ -237,7 +239,7 @@ async def wait_for_waiting(server: PostgresServer) -> None:
 async def locked(server: PostgresServer, table: str) -> AsyncIterator[None]:
     """Let somebody hold a table for himself alone."""
     holder = await asyncio.create_subprocess_exec(
-        "psql", "-h", str(server.folder), "-p", str(server.port), "-U", "postgres", "-XqAt",
+        find_command("psql"), "-h", str(server.folder), "-p", str(server.port), "-U", "postgres", "-XqAt",
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
         env={**os.environ, "PGDATABASE": "postgres"},
     )  # fmt: skip
