@@ -118,7 +118,7 @@ class Link:
         welcome.add_done_callback(_mark_as_seen)
         parameters = self._parameters()
         protocol = asyncpg.protocol.Protocol(self._address, welcome, parameters, asyncpg.Record, loop)
-        with self._failures():
+        with self._failures(), _parsing():
             transport = self._ear.lend_to(protocol)
             await welcome
             # A connection that cannot be made of this would complain when it is collected.
@@ -166,15 +166,16 @@ class Link:
         """
         assert self._connection is not None  # noqa: S101 - who asks has logged in
         limit = max(1, round(seconds * 1000))
-        await self._connection.execute(
-            f"BEGIN; SET LOCAL statement_timeout = {limit};"
-            f" SET LOCAL idle_in_transaction_session_timeout = {limit}"
-        )
-        try:
-            rows: list[Record] = await self._connection.fetch(question, *arguments)
-        finally:
-            if self.is_open:
-                await self._connection.execute("ROLLBACK")
+        with _parsing():
+            await self._connection.execute(
+                f"BEGIN; SET LOCAL statement_timeout = {limit};"
+                f" SET LOCAL idle_in_transaction_session_timeout = {limit}"
+            )
+            try:
+                rows: list[Record] = await self._connection.fetch(question, *arguments)
+            finally:
+                if self.is_open:
+                    await self._connection.execute("ROLLBACK")
         return rows
 
     def hang_up(self) -> None:
@@ -217,11 +218,11 @@ class Link:
 
     @contextmanager
     def _failures(self) -> Iterator[None]:
-        """Turn what the driver raises into a `CheckFailed`; its parser raises many things for garbage."""
+        """Turn what the driver raises into a `CheckFailed`."""
         kinds = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
         try:
             yield
-        except (*kinds, OSError, EOFError, ValueError, LookupError, AttributeError, BufferError) as error:
+        except (*kinds, OSError, EOFError) as error:
             raise self._failure(error) from error
 
     def _failure(self, error: Exception) -> CheckFailed:
@@ -358,6 +359,16 @@ class Ear(asyncio.Protocol):
         if len(self._header) == 5:
             self._header = b""
         return is_header
+
+
+@contextmanager
+def _parsing() -> Iterator[None]:
+    """Turn the many things that the driver's parser raises for garbage into its own word for them."""
+    odd = (AssertionError, AttributeError, BufferError, asyncpg.pgproto.pgproto.BufferError)
+    try:
+        yield
+    except (*odd, ArithmeticError, LookupError, TypeError, ValueError) as error:
+        raise asyncpg.InternalClientError("this is not PostgreSQL's protocol") from error
 
 
 def reason_of(error: "PostgresError") -> Reason:

@@ -49,7 +49,7 @@ Reasons that waiting does not cure: auth, forbidden, tls.
   type: postgres
   url: postgres://postgres.example.com:5432/orders?sslmode=verify-full
   username: sidecar
-  password: ${PGPASSWORD}
+  password: ${POSTGRES_PASSWORD}
   writable: true
   migrations: {table: schema_migrations, column: version, at_least: "20260301120000"}
   unique:

@@ -143,9 +143,9 @@ C = TypeVar("C", bound=CheckConfig)
 class CheckType(Generic[C]):
     """A kind of check: how it is configured, and how a configured one is built.
 
-    `build` opens nothing. `drivers` are imported, in a thread, before the first run. A check that asks over
-    the network opens a connection each run, unless it holds one, or speaks in single datagrams. `permanent` are
-    the reasons that waiting does not cure, as the documentation says: `startup.fail_fast` ends the process then.
+    `build` opens nothing. `drivers` are imported, in a thread, before the first run. A check that is remote
+    opens a connection each run, unless it holds one or `opens_connection` is false. `permanent` are the
+    reasons that waiting does not cure, as the documentation says: `startup.fail_fast` ends the process then.
     """
 
     config: type[C]

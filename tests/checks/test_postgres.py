@@ -2,12 +2,14 @@
 
 import asyncio
 import os
+import random
 import re
 import signal
 import struct
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, nullcontext, suppress
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import ClassVar, Final
@@ -31,9 +33,11 @@ from tests.checks.contract import (
     ending,
     held,
     mounted,
+    names_from,
     run_once,
 )
-from tests.network import Address, Connection, talking
+from tests.checks.mutation import mutated
+from tests.network import Address, Connection, FakeDns, talking
 from tests.network.tls import Certificates
 from tools.servers import PostgresServer, ServerFailed, TlsFiles, find_command
 
@@ -562,6 +566,98 @@ async def test_hangs_up_at_once_on_a_server_whose_handshake_hangs(certificates: 
         async with asyncio.timeout(0.2):
             await address.emptied()
     await assert_held(before)
+
+
+STATUS: Final = b"".join(
+    message(b"S", f"{name}\0{value}\0".encode())
+    for name, value in {"server_version": "15.18 (Debian)", "client_encoding": "UTF8"}.items()
+)
+IN_TRANSACTION: Final = message(b"Z", b"T")
+CONVERSATION: Final = (
+    AUTH_OK + STATUS + message(b"K", bytes(8)) + READY,
+    message(b"C", b"BEGIN\0") + message(b"C", b"SET\0") + message(b"C", b"SET\0") + IN_TRANSACTION,
+    message(b"1", b"")
+    + message(b"t", b"\0\0")
+    + message(b"T", b"\0\1?column?\0" + struct.pack("!ihihih", 0, 0, 23, 4, -1, 0)),
+    message(b"1", b"")
+    + message(b"2", b"")
+    + message(b"D", struct.pack("!hii", 1, 4, 1))
+    + message(b"C", b"SELECT 1\0")
+    + IN_TRANSACTION,
+    message(b"C", b"ROLLBACK\0") + READY,
+)
+"""What a server answers in one run without rules."""
+
+
+async def test_asks_exactly_what_is_documented() -> None:
+    said = []
+
+    async def note(connection: Connection) -> None:
+        for answer in CONVERSATION:
+            said.append(await connection.read())
+            await connection.send(answer)
+        said.append(await connection.read())
+
+    async with talking(note) as address:
+        url = f"postgres://app:pw@{address}/orders?sslmode=disable"
+        result = await run_once({"type": "postgres", "url": url}, deadline="5s")
+        await address.emptied()
+
+    startup = b"client_encoding\0'utf-8'\0user\0app\0database\0orders\0application_name\0sidecar\0\0"
+    select = b"P\0\0\0\x10\0SELECT 1\0\0\0"
+    limits = (
+        b"BEGIN; SET LOCAL statement_timeout = 5000; SET LOCAL idle_in_transaction_session_timeout = 5000\0"
+    )
+    assert ending(result) == SUCCESS
+    assert said == [
+        struct.pack("!ihh", len(startup) + 8, 3, 0) + startup,
+        message(b"Q", limits),
+        select + message(b"D", b"S\0") + message(b"H", b""),
+        select
+        + message(b"B", b"\0\0" + struct.pack("!hhhhh", 1, 1, 0, 1, 1))
+        + message(b"E", b"\0" + bytes(4))
+        + message(b"S", b""),
+        message(b"Q", b"ROLLBACK\0"),
+        message(b"X", b""),
+    ]
+
+
+async def answering_with(answers: tuple[bytes, ...], connection: Connection) -> None:
+    await answering(connection, *answers)
+
+
+async def test_any_answer_is_named_without_a_crash() -> None:
+    """What a server of another version, or a broken one, might say."""
+    dice = random.Random(20)  # noqa: S311 - reproducible, not secret
+    before = held()
+    found = set()
+    for _ in range(150):
+        at = dice.randrange(len(CONVERSATION))
+        odd = (*CONVERSATION[:at], mutated(CONVERSATION[at], dice), *CONVERSATION[at + 1 :])
+        async with talking(partial(answering_with, odd)) as address:
+            url = f"postgres://app:pw@{address}/orders?sslmode=disable"
+            result = await run_once({"type": "postgres", "url": url}, deadline="60ms")
+            assert result.reason is not Reason.UNEXPECTED, (odd, result)
+            found.add(result.reason)
+
+    assert found >= {None, Reason.PROTOCOL, Reason.TIMEOUT}
+    await assert_held(before)
+
+
+async def test_a_wrong_answer_to_select_1() -> None:
+    two = tuple(answer.replace(struct.pack("!ii", 4, 1), struct.pack("!ii", 4, 2)) for answer in CONVERSATION)
+    async with talking(lambda connection: answering(connection, *two)) as address:
+        result = await run_once({"type": "postgres", "url": f"postgres://app@{address}?sslmode=disable"})
+
+    assert (result.reason, result.message) == (Reason.PROTOCOL, f"{address}: a wrong answer to SELECT 1")
+
+
+async def test_a_name_that_does_not_exist() -> None:
+    async with FakeDns() as dns:
+        names_from(dns)
+        result = await run_once({"type": "postgres", "url": "postgres://u@absent.test"})
+
+    assert (result.reason, result.message) == (Reason.DNS, "absent.test:5432: the name does not exist")
 
 
 # Rules
