@@ -5,6 +5,7 @@ import select
 import shutil
 import signal
 import subprocess
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -91,6 +92,7 @@ class PostgresServer(Server):
         super().pause()
         for pid in self._backends():
             _signal(pid, signal.SIGSTOP)
+            _wait_until_stopped(pid)
 
     def resume(self) -> None:
         """Let it and all its backends go on."""
@@ -134,18 +136,8 @@ class PostgresServer(Server):
         secret = self.folder / "password"
         secret.write_text(f"{self.password or 'unused'}\n")
         secret.chmod(0o600)
-        options = [
-            "-U",
-            "postgres",
-            "-A",
-            "trust",
-            "-E",
-            "UTF8",
-            "--locale=C",
-            "--no-sync",
-            "--no-instructions",
-        ]
-        self._client("initdb", "-D", str(self.data), *options, f"--pwfile={secret}")
+        options = ["--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync", "--no-instructions"]
+        self._client("initdb", "-D", str(self.data), "-U", "postgres", *options, f"--pwfile={secret}")
         method = "trust" if self.password is None else "scram-sha-256"
         lines = [
             "local all all trust",
@@ -166,11 +158,8 @@ class PostgresServer(Server):
     def _tls_lines(self) -> list[str]:
         if self.tls is None:
             return []
-        for name, source in (
-            ("server.crt", self.tls.cert),
-            ("server.key", self.tls.key),
-            ("ca.crt", self.tls.ca),
-        ):
+        files = {"server.crt": self.tls.cert, "server.key": self.tls.key, "ca.crt": self.tls.ca}
+        for name, source in files.items():
             path = self.data / name
             shutil.copyfile(source, path)
             path.chmod(0o600)
@@ -218,6 +207,13 @@ def _not_as_root() -> list[str]:
 def _signal(pid: int, number: signal.Signals) -> None:
     with suppress(ProcessLookupError):
         os.kill(pid, number)
+
+
+def _wait_until_stopped(pid: int) -> None:
+    """Return when a process that is not our child has stopped, or ended; nobody tells us of it."""
+    with suppress(FileNotFoundError, ProcessLookupError):
+        while Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "TZX":
+            time.sleep(0.001)
 
 
 def _end(pid: int) -> None:
