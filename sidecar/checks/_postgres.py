@@ -164,18 +164,18 @@ class Link:
         Raises:
             PostgresError: the server refuses it.
         """
-        assert self._connection is not None  # noqa: S101 - who asks has logged in
+        connection = cast("Connection[Record]", self._connection)  # who asks has logged in
         limit = max(1, round(seconds * 1000))
         with _parsing():
-            await self._connection.execute(
+            await connection.execute(
                 f"BEGIN; SET LOCAL statement_timeout = {limit};"
                 f" SET LOCAL idle_in_transaction_session_timeout = {limit}"
             )
             try:
-                rows: list[Record] = await self._connection.fetch(question, *arguments)
+                rows: list[Record] = await connection.fetch(question, *arguments)
             finally:
                 if self.is_open:
-                    await self._connection.execute("ROLLBACK")
+                    await connection.execute("ROLLBACK")
         return rows
 
     def hang_up(self) -> None:
@@ -235,8 +235,10 @@ class Link:
                 return connection_failure(each, self._address)
         if not self.is_open:
             return CheckFailed(Reason.UNAVAILABLE, f"{self._address} closed the connection")
-        if self._connection is None and self._login.password is None:
-            return CheckFailed(Reason.AUTH, f"{self._address} wants a password, and none is configured")
+        if self._connection is None and "authentication" in str(error):
+            return CheckFailed(
+                Reason.AUTH, f"{self._address} wants another login than by password or certificate"
+            )
         return self._no_postgres()
 
     def _no_postgres(self) -> CheckFailed:
@@ -332,8 +334,7 @@ class Ear(asyncio.Protocol):
 
     @property
     def _line(self) -> asyncio.Transport:
-        assert self._transport is not None  # noqa: S101 - made before anything is heard
-        return self._transport
+        return cast("asyncio.Transport", self._transport)  # made before anything is said or heard
 
     def _is_postgres(self, data: bytes) -> bool:
         """Whether this goes on as messages do: a letter, a length, and so much content."""

@@ -96,10 +96,11 @@ ROLE_OF_SERVER: Final = (
 LAG: Final = """
 SELECT pg_is_in_recovery() AS is_replica,
        EXISTS (SELECT FROM pg_stat_wal_receiver)
-           AND pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn() AS is_in_step,
+           AND pg_last_wal_receive_lsn() <= pg_last_wal_replay_lsn() AS is_in_step,
        extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp())::float8 AS lag
 """
-"""The age of what was replayed last says nothing while there was nothing to replay."""
+"""The age of what was replayed last says nothing while there is nothing to replay. A receiver begins where a
+segment does, which is before what was replayed."""
 TABLE: Final = """
 SELECT c.oid::regclass::text AS name, c.relkind::text AS kind,
        ARRAY(SELECT attname::text FROM pg_attribute

@@ -280,7 +280,12 @@ async def test_a_run_that_waits_for_a_lock_leaves_no_backend_behind(
 
 async def test_tells_what_is_wrong_with_a_login(start_postgres: StartPostgres) -> None:
     server = start_postgres(
-        password="right", hba=["host all barred 127.0.0.1/32 reject", "host all clear 127.0.0.1/32 password"]
+        password="right",
+        hba=[
+            "host all barred 127.0.0.1/32 reject",
+            "host all clear 127.0.0.1/32 password",
+            "host all kerberized 127.0.0.1/32 gss",
+        ],
     )
     make_role(server, "inert", "NOLOGIN PASSWORD 'right'")
     make_role(server, "clear", "LOGIN PASSWORD 'right'")
@@ -291,7 +296,8 @@ async def test_tells_what_is_wrong_with_a_login(start_postgres: StartPostgres) -
         server.url_for("inert", "right"): 'role "inert" is not permitted to log in',
         server.url_for("barred", "right"): "pg_hba.conf rejects connection",
         server.url_for("clear", "wrong"): 'password authentication failed for user "clear"',
-        server.url_for("clear"): "",
+        server.url_for("clear"): "empty password returned by client",
+        server.url_for("kerberized", "right"): "wants another login than by password or certificate",
     }
     results = [await run_once({"type": "postgres", "url": url}) for url in urls]
 
@@ -538,8 +544,8 @@ READY: Final = message(b"Z", b"I")
         ((b"N", message(b"N", b"\0") * 400_000), Reason.PROTOCOL, "does not speak PostgreSQL's protocol"),
         (
             (b"N", message(b"R", struct.pack("!i", 99))),
-            Reason.PROTOCOL,
-            "does not speak PostgreSQL's protocol",
+            Reason.AUTH,
+            "wants another login than by password or certificate",
         ),
         ((b"N", AUTH_OK + READY), Reason.PROTOCOL, "does not speak PostgreSQL's protocol"),
         ((b"N", AUTH_OK), Reason.TIMEOUT, "gave no answer within 500ms"),
@@ -734,13 +740,18 @@ async def test_a_replica_is_not_writable_and_may_lag(start_postgres: StartPostgr
     assert not_writable == (Reason.UNAVAILABLE, "not writable: it is a replica")
     assert await violated(primary, "", max_lag="50ms") == (None, "")
     replica.sql("SELECT pg_wal_replay_resume()")
+    wait_until_replayed(primary, replica)
+    replica.restart()
+    wait_for(replica, "SELECT 1 FROM pg_stat_wal_receiver")
+    assert await of_replica(max_lag="50ms") == (None, "")
 
 
 async def test_a_replica_without_its_primary_falls_behind(start_postgres: StartPostgres) -> None:
     primary = start_postgres()
+    make_role(primary, "unprivileged", "LOGIN")
     replica = start_postgres(primary=primary, config=["wal_retrieve_retry_interval = 100ms"])
     cut_off = "SELECT 1 WHERE NOT EXISTS (SELECT FROM pg_stat_wal_receiver)"
-    in_step = await violated(replica, "", max_lag="50ms")
+    in_step = await violated(replica, "", max_lag="50ms", url=replica.url_for("unprivileged"))
     primary.kill()
     wait_for(replica, cut_off)
     nothing_yet = await violated(replica, "", max_lag="1h")

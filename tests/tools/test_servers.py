@@ -239,7 +239,7 @@ def test_paused_postgres_hangs_with_all_its_backends(start_postgres: Callable[..
     states = {Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] for pid in family}
     server.resume()
 
-    assert states == {"T"}
+    assert "T" in states <= {"T", "Z"}  # the client's own had come to its end
     assert server.sql("SELECT 1") == ["1"]
 
 
