@@ -704,6 +704,15 @@ async def test_every_violated_rule_is_told_in_one_run(postgres_server: PostgresS
     )
 
 
+async def test_ten_violated_rules_are_told_to_the_last(postgres_server: PostgresServer) -> None:
+    tables = [f"nowhere.table_{number}_of_ten" for number in range(10)]
+    wanted = keys(postgres_server, unique=[{"table": table, "columns": ["a"]} for table in tables])
+
+    result = await run_once(wanted)
+
+    assert [table for table in tables if f"there is no table {table}" not in result.message] == []
+
+
 async def test_a_kept_connection_survives_a_violated_rule(postgres_server: PostgresServer) -> None:
     wanted = keys(postgres_server, keep=True, unique=[{"table": "nowhere", "columns": ["a"]}])
     async with mounted(wanted) as runner:
