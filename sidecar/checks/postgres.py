@@ -59,22 +59,21 @@ Reasons that waiting does not cure: auth, forbidden, tls.
 """
 
 import asyncio
-import re
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Final
 from urllib.parse import parse_qs, unquote
 
+from sidecar.checks import _postgres_rules as rules
 from sidecar.checks._connect import client_tls
 from sidecar.checks._postgres import Link, Login, TlsMode, asyncpg, reason_of
-from sidecar.checks._unique import Index, Table, why_not_unique
+from sidecar.checks._postgres_rules import Ask, MigrationsConfig, UniqueConfig
 from sidecar.config.check import CheckType, TlsConfig, UrlCheckConfig, option
-from sidecar.config.fields import Label, Span, Url, UrlKind
+from sidecar.config.fields import Span, Url, UrlKind
 from sidecar.config.problems import Mistake, unknown
 from sidecar.core.check import CheckFailed, Reason
-from sidecar.support.text import show_duration
 
 if TYPE_CHECKING:
     import ssl
@@ -87,83 +86,6 @@ _SSLMODES: Final = {
     "require": TlsMode.REQUIRE,
     "verify-full": TlsMode.VERIFY_FULL,
 }
-_NUMBERS: Final = re.compile(r"[0-9]+(?:\.[0-9]+)*")
-"""A version whose parts are compared as numbers."""
-
-ROLE_OF_SERVER: Final = (
-    "SELECT pg_is_in_recovery() AS is_replica, current_setting('transaction_read_only') AS read_only"
-)
-LAG: Final = """
-SELECT pg_is_in_recovery() AS is_replica,
-       EXISTS (SELECT FROM pg_stat_wal_receiver)
-           AND pg_last_wal_receive_lsn() <= pg_last_wal_replay_lsn() AS is_in_step,
-       extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp())::float8 AS lag
-"""
-"""The age of what was replayed last says nothing while there is nothing to replay. A receiver begins where a
-segment does, which is before what was replayed."""
-TABLE: Final = """
-SELECT c.oid::regclass::text AS name, c.relkind::text AS kind,
-       ARRAY(SELECT attname::text FROM pg_attribute
-             WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped) AS columns,
-       ARRAY(SELECT attname::text FROM pg_attribute
-             WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped AND NOT attnotnull) AS nullable
-FROM pg_class c WHERE c.oid = to_regclass($1)
-"""
-INDEXES: Final = """
-SELECT i.relname::text AS name,
-       ARRAY(SELECT a.attname::text
-             FROM unnest(x.indkey[0:x.indnkeyatts - 1]) AS k(attnum)
-             JOIN pg_attribute a ON a.attrelid = x.indrelid AND a.attnum = k.attnum) AS columns,
-       coalesce(pg_get_expr(x.indexprs, x.indrelid), '') AS expressions,
-       coalesce(pg_get_expr(x.indpred, x.indrelid), '') AS predicate,
-       x.indisunique AS is_unique, x.indisexclusion AS is_exclusion,
-       x.indisvalid AS is_valid, x.indisready AS is_ready, x.indimmediate AS is_immediate,
-       NOT coalesce((to_jsonb(x) ->> 'indnullsnotdistinct')::boolean, false) AS has_nulls_distinct
-FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid
-WHERE x.indrelid = to_regclass($1) ORDER BY i.relname
-"""
-"""NULLS NOT DISTINCT came with PostgreSQL 15, and its column with it."""
-NUMBERS_REACH: Final = """
-SELECT array_to_string(max(version), '.') AS highest,
-       max(version) >= string_to_array($1, '.')::numeric[] AS is_reached
-FROM (SELECT string_to_array(%I::text, '.')::numeric[] AS version FROM %s) AS recorded
-"""
-TEXTS_REACH: Final = """
-SELECT max(version) AS highest, max(version) >= $1 COLLATE "C" AS is_reached
-FROM (SELECT %I::text COLLATE "C" AS version FROM %s) AS recorded
-"""
-WRITTEN: Final = "SELECT format($1, $2::text, to_regclass($3)) AS question"
-"""The server itself writes the names into a question, in the quotes that they need."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class UniqueConfig:
-    """Columns that a unique index must cover."""
-
-    table: Label = option("The table, as in SQL: `billing.orders`.")
-    columns: tuple[Label, ...] = option("The columns, in any order.")
-    where: Label = option("The predicate that the index may have; none if left out.", default="")
-
-    def rules(self) -> Iterator[Mistake]:
-        """Yield what is wrong across the keys."""
-        if not self.columns:
-            yield Mistake("names no column", key="columns")
-        if len(set(self.columns)) < len(self.columns):
-            yield Mistake("names a column twice", key="columns")
-
-
-@dataclass(frozen=True, kw_only=True)
-class MigrationsConfig:
-    """How far the schema must have been migrated."""
-
-    table: Label = option("The table in which migrations are recorded, as in SQL.")
-    column: Label = option("Its column with the version.")
-    at_least: Label = option("The version that must be there, or a higher one: 42, 1.10.2, or a text.")
-
-    @property
-    def is_numeric(self) -> bool:
-        """Whether versions are compared as numbers."""
-        return _NUMBERS.fullmatch(self.at_least) is not None
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -228,10 +150,6 @@ class PostgresConfig(UrlCheckConfig):
 
     def _query(self, key: str) -> str:
         return parse_qs(self.url.query).get(key, [""])[-1]
-
-
-Rule = tuple[str, Callable[[Link], Awaitable[None]]]
-"""What a rule is about, and what raises `CheckFailed` where it is violated."""
 
 
 class PostgresCheck:
@@ -303,9 +221,9 @@ class PostgresCheck:
     async def _ask(self, link: Link) -> list[CheckFailed]:
         """Return what is violated; raise what leaves no connection to ask on."""
         violations = []
-        for subject, rule in self._rules():
+        for subject, rule in self._rules(partial(link.ask, seconds=self._config.timeout)):
             try:
-                await rule(link)
+                await rule
             except CheckFailed as violation:
                 violations.append(violation)
             except asyncpg.PostgresError as error:
@@ -314,74 +232,18 @@ class PostgresCheck:
                 violations.append(CheckFailed(reason_of(error), f"{subject}: {error.message}"))
         return violations
 
-    def _rules(self) -> Iterator[Rule]:
+    def _rules(self, ask: Ask) -> Iterator[tuple[str, Awaitable[None]]]:
+        """Yield each rule that is wanted, after what it is about; whoever takes one awaits it."""
         config = self._config
-        yield "SELECT 1", self._answers
+        yield "SELECT 1", rules.answers(ask)
         if config.writable:
-            yield "writable", self._is_writable
+            yield "writable", rules.is_writable(ask)
         if config.max_lag is not None:
-            yield "max_lag", partial(self._keeps_up, limit=config.max_lag)
-        if migrations := config.migrations:
-            yield migrations.table, partial(self._is_migrated, wanted=migrations)
+            yield "max_lag", rules.is_in_step(ask, config.max_lag)
+        if config.migrations is not None:
+            yield config.migrations.table, rules.is_migrated(ask, config.migrations)
         for wanted in config.unique:
-            yield wanted.table, partial(self._is_unique, wanted=wanted)
-
-    async def _answers(self, link: Link) -> None:
-        ((answer,),) = await self._rows(link, "SELECT 1")
-        if answer != 1:
-            raise CheckFailed(Reason.PROTOCOL, "a wrong answer to SELECT 1")
-
-    async def _is_writable(self, link: Link) -> None:
-        (server,) = await self._rows(link, ROLE_OF_SERVER)
-        if server["is_replica"]:
-            raise CheckFailed(Reason.UNAVAILABLE, "not writable: it is a replica")
-        if server["read_only"] != "off":
-            raise CheckFailed(Reason.UNAVAILABLE, "not writable: it is read-only")
-
-    async def _keeps_up(self, link: Link, limit: float) -> None:
-        (server,) = await self._rows(link, LAG)
-        if not server["is_replica"] or server["is_in_step"]:
-            return
-        lag = server["lag"]
-        if lag is None or lag > limit:
-            behind = "nothing was replayed yet" if lag is None else f"{lag:.1f}s behind"
-            raise CheckFailed(Reason.UNAVAILABLE, f"replica: {behind}, and {show_duration(limit)} is allowed")
-
-    async def _is_migrated(self, link: Link, wanted: MigrationsConfig) -> None:
-        await self._table(link, wanted.table)
-        form = NUMBERS_REACH if wanted.is_numeric else TEXTS_REACH
-        ((question,),) = await self._rows(link, WRITTEN, form, wanted.column, wanted.table)
-        ((highest, is_reached),) = await self._rows(link, question, wanted.at_least)
-        if not is_reached:
-            state = "has no version" if highest is None else f"is at {highest}"
-            raise CheckFailed(Reason.CONTRACT, f"{wanted.table} {state}, and {wanted.at_least} is wanted")
-
-    async def _is_unique(self, link: Link, wanted: UniqueConfig) -> None:
-        table = await self._table(link, wanted.table)
-        if table["kind"] not in ("r", "p"):
-            raise CheckFailed(Reason.CONTRACT, f"{wanted.table} is no table, and has no unique index")
-        rows = await self._rows(link, INDEXES, wanted.table)
-        why = why_not_unique(_table_of(wanted.table, table, rows), wanted.columns, wanted.where)
-        if why:
-            raise CheckFailed(Reason.CONTRACT, why)
-
-    async def _table(self, link: Link, name: str) -> Any:
-        rows = await self._rows(link, TABLE, name)
-        if not rows:
-            raise CheckFailed(Reason.NOT_FOUND, f"there is no table {name}")
-        return rows[0]
-
-    async def _rows(self, link: Link, question: str, *arguments: object) -> Sequence[Any]:
-        return await link.ask(question, *arguments, seconds=self._config.timeout)
-
-
-def _table_of(name: str, table: Any, indexes: Sequence[Any]) -> Table:
-    return Table(
-        name=name,
-        columns=frozenset(table["columns"]),
-        nullable=frozenset(table["nullable"]),
-        indexes=tuple(Index(**{**row, "columns": frozenset(row["columns"])}) for row in indexes),
-    )
+            yield wanted.table, rules.is_unique(ask, wanted)
 
 
 check_type = CheckType(
