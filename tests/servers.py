@@ -1,8 +1,9 @@
 """Fixtures: real servers. One that cannot be had fails its tests with a sentence; none is skipped.
 
-`redis_server`, `rabbit_server` and `s3_server` are shared by the whole session: use names of your own in
-them, and leave them as they were. What a test kills, pauses or configures it gets from `start_redis`,
-`start_rabbit` or, for a broker that the tests of one module share and may kill, from `breakable_rabbit`.
+`redis_server`, `rabbit_server`, `postgres_server` and `s3_server` are shared by the whole session: use names
+of your own in them, and leave them as they were. What a test kills, pauses or configures it gets from
+`start_redis`, `start_rabbit`, `start_postgres` or, for a broker that the tests of one module share and may
+kill, from `breakable_rabbit`.
 """
 
 from collections.abc import Callable, Iterator
@@ -12,13 +13,23 @@ from typing import Final, TypeVar
 import pytest
 
 from tests.network.tls import Certificates, make_certificates
-from tools.servers import RabbitServer, RedisServer, S3Server, Server, ServerMissing, find_command
+from tools.servers import (
+    PostgresServer,
+    RabbitServer,
+    RedisServer,
+    S3Server,
+    Server,
+    ServerMissing,
+    find_command,
+)
 
 REAL_SERVERS: Final = frozenset(
     {
         "redis_server",
         "rabbit_server",
+        "postgres_server",
         "s3_server",
+        "start_postgres",
         "start_redis",
         "start_rabbit",
         "breakable_rabbit",
@@ -50,6 +61,12 @@ def rabbit_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitSe
 
 
 @pytest.fixture(scope="session")
+def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
+    """Yield the session's PostgreSQL, which asks for passwords; its superuser's is `secret`."""
+    yield from _running(PostgresServer(tmp_path_factory.mktemp("postgres"), password="secret"))
+
+
+@pytest.fixture(scope="session")
 def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
     """Yield the session's stand-in for S3; any credentials are good."""
     yield from _running(S3Server(tmp_path_factory.mktemp("s3")))
@@ -67,6 +84,13 @@ def start_rabbit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[
     """Yield a function that starts a RabbitMQ (4s) of the test's own; it takes `RabbitServer`'s options."""
     with ExitStack() as stack:
         yield lambda **options: _enter(stack, RabbitServer(tmp_path_factory.mktemp("rabbit"), **options))
+
+
+@pytest.fixture
+def start_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., PostgresServer]]:
+    """Yield a function that starts a PostgreSQL (1s) of the test's own; it takes its options."""
+    with ExitStack() as stack:
+        yield lambda **options: _enter(stack, PostgresServer(tmp_path_factory.mktemp("postgres"), **options))
 
 
 @pytest.fixture

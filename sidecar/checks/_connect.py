@@ -26,16 +26,26 @@ Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 async def open_connection(host: str, port: int, **tls: Any) -> Streams:
     """Return a new connection to the first address of `host` that answers, the TLS handshake done.
 
-    `tls` goes to `asyncio.open_connection`. Its own race between addresses loses the winner's socket when
-    it is cancelled at the wrong turn of the loop; this one closes every socket that it does not return.
+    `tls` goes to `asyncio.open_connection`.
 
     Raises:
         OSError: `socket.gaierror` and `ssl.SSLError` are ones too.
     """
+    return await asyncio.open_connection(sock=await open_socket(host, port), **tls)
+
+
+async def open_socket(host: str, port: int) -> socket.socket:
+    """Return a socket that is connected to the first address of `host` that answers.
+
+    asyncio's own race between addresses loses the winner's socket when it is cancelled at the wrong turn of
+    the loop; this one closes every socket that it does not return.
+
+    Raises:
+        OSError: `socket.gaierror` is one too.
+    """
     loop = asyncio.get_running_loop()
     addresses = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    connection = await start_connection(addresses, happy_eyeballs_delay=HEAD_START)
-    return await asyncio.open_connection(sock=connection, **tls)
+    return await start_connection(addresses, happy_eyeballs_delay=HEAD_START)
 
 
 async def client_tls(tls: TlsConfig | None) -> ssl.SSLContext:

@@ -189,4 +189,4 @@ class DnsCheck:
         return CheckFailed(Reason.UNAVAILABLE, f"{target}: {text.lower()}")
 
 
-check_type = CheckType(config=DnsConfig, build=DnsCheck)
+check_type = CheckType(config=DnsConfig, build=DnsCheck, opens_connection=False)

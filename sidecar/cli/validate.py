@@ -5,6 +5,7 @@ import click
 from sidecar.app import find_type
 from sidecar.checks import InstalledTypes
 from sidecar.cli._configuration import config_option, exit_on_problems, read_configuration
+from sidecar.config.check import CheckConfig
 from sidecar.config.model import Config
 from sidecar.metrics import SERIES_OF_A_HEALTHY_CHECK
 
@@ -30,10 +31,21 @@ def command(path: str, file: str | None) -> None:
 
 
 def _arithmetic(config: Config, types: InstalledTypes) -> str:
-    held = sum(find_type(types, check).holds_connection for check in config.checks)
+    held = sum(_holds_connection(check, types) for check in config.checks)
+    opened = sum(60 / check.interval for check in config.checks if _opens_connections(check, types))
     runs = sum(60 / check.interval for check in config.checks)
     series = SERIES_OF_A_HEALTHY_CHECK * len(config.checks)
     return (
-        f"{held * FLEET:,} connections held, {runs * FLEET:,.0f} runs a minute, "
-        f"{series * FLEET:,} metric series of checks"
+        f"{held * FLEET:,} connections held and {opened * FLEET:,.0f} opened a minute, "
+        f"{runs * FLEET:,.0f} runs a minute, {series * FLEET:,} metric series of checks"
     )
+
+
+def _holds_connection(check: CheckConfig, types: InstalledTypes) -> bool:
+    return find_type(types, check).holds_connection and check.keeps_connection
+
+
+def _opens_connections(check: CheckConfig, types: InstalledTypes) -> bool:
+    """Whether each run opens one to somewhere outside the pod."""
+    opens = find_type(types, check).opens_connection and not _holds_connection(check, types)
+    return opens and check.is_remote

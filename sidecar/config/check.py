@@ -86,6 +86,11 @@ class CheckConfig:
         return ()
 
     @property
+    def keeps_connection(self) -> bool:
+        """Whether a check whose type can hold a connection from run to run does so."""
+        return True
+
+    @property
     def is_remote(self) -> bool:
         """Whether the check asks anything outside its pod."""
         return any(not is_loopback(host) for host in self.hosts)
@@ -138,7 +143,8 @@ C = TypeVar("C", bound=CheckConfig)
 class CheckType(Generic[C]):
     """A kind of check: how it is configured, and how a configured one is built.
 
-    `build` opens nothing. `drivers` are imported, in a thread, before the first run. `permanent` are the
+    `build` opens nothing. `drivers` are imported, in a thread, before the first run. A check that is remote
+    opens a connection each run, unless it holds one or `opens_connection` is false. `permanent` are the
     reasons that waiting does not cure, as the documentation says: `startup.fail_fast` ends the process then.
     """
 
@@ -146,6 +152,7 @@ class CheckType(Generic[C]):
     build: Callable[[C], Check]
     drivers: tuple[Driver, ...] = ()
     holds_connection: bool = False
+    opens_connection: bool = True
     permanent: frozenset[Reason] = frozenset()
 
     @property

@@ -258,5 +258,5 @@ def _case(workload: Workload, crew: Crew, loader: Loader) -> Case:
 def _holders(config: Config, types: CheckTypes) -> Iterator[str]:
     for check in config.checks:
         found = types.find(check.type)
-        if found is not None and found.holds_connection:
+        if found is not None and found.holds_connection and check.keeps_connection:
             yield check.name

@@ -117,6 +117,9 @@ def _created(check: CheckConfig) -> Iterator[str]:
     """Yield what a check wants to exist."""
     for sort, key in (("queue", "queues"), ("exchange", "exchanges")):
         yield from (f"the {sort} {name}" for name in getattr(check, key, ()))
+    if migrations := getattr(check, "migrations", None):
+        yield f"the migrations in {migrations.table}"
+    yield from (f"the unique index of {unique.table}" for unique in getattr(check, "unique", ()))
 
 
 def _serves(container: Container) -> bool:

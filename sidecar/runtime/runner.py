@@ -19,6 +19,8 @@ CANCEL_GRACE: Final = 0.1
 """Seconds that a cancelled run gets to clean up before it is left behind."""
 CLOSE_LIMIT: Final = 1.0
 """Seconds that a check gets to close itself."""
+MESSAGE_LIMIT: Final = 1000
+"""Characters: enough for a check that tells of several violated rules at once."""
 
 Ask = Callable[[], Awaitable[object]]
 
@@ -76,7 +78,7 @@ class Runner:
         return Result(
             outcome=ending.outcome,
             reason=ending.reason,
-            message=one_line(self._redact(ending.message)),
+            message=one_line(self._redact(ending.message), limit=MESSAGE_LIMIT),
             finished_at=finished,
             duration=finished - started,
             time=self._clock.wall(),

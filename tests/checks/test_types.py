@@ -22,7 +22,7 @@ from tests.checks.contract import ending
 
 Installed = Callable[..., InstalledTypes]
 
-OWN = ("dns", "exec", "file", "http", "rabbitmq", "redis", "s3", "tcp")
+OWN = ("dns", "exec", "file", "http", "postgres", "rabbitmq", "redis", "s3", "tcp")
 
 
 def test_every_file_of_ours_is_a_type_of_its_name() -> None:
@@ -81,7 +81,7 @@ def test_no_driver_is_imported_for_a_type_that_is_only_described() -> None:
         "from sidecar.checks import InstalledTypes\n"
         "types = InstalledTypes()\n"
         "print([bool(types.find(name).documentation) for name in types.names()])\n"
-        "print({'redis', 'aio_pika', 'aiormq', 'aioboto3', 'botocore'} & set(sys.modules))\n"
+        "print({'redis', 'aio_pika', 'aiormq', 'aioboto3', 'botocore', 'asyncpg'} & set(sys.modules))\n"
     )
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
 
@@ -234,7 +234,7 @@ def test_a_type_of_ours_goes_before_a_plugin(installed: Installed) -> None:
     assert installed("1 / 0", "tcp = acme_oracle:oracle_type").find("tcp") is tcp.check_type
 
 
-@pytest.mark.parametrize("name", ["rabbitmq", "redis", "s3"])
+@pytest.mark.parametrize("name", ["postgres", "rabbitmq", "redis", "s3"])
 def test_a_missing_driver_names_its_extra(name: str) -> None:
     ended = subprocess.run(
         [sys.executable, "-c", WITHOUT_DRIVERS, name], capture_output=True, text=True, check=True
@@ -248,10 +248,12 @@ def test_a_missing_driver_names_its_extra(name: str) -> None:
 WITHOUT_DRIVERS = """
 import sys
 
+DRIVERS = {"redis", "aio_pika", "aiormq", "aioboto3", "aiobotocore", "botocore", "asyncpg"}
+
 class Hidden:
     @staticmethod
     def find_spec(name, path=None, target=None):
-        if name.partition(".")[0] in {"redis", "aio_pika", "aiormq", "aioboto3", "aiobotocore", "botocore"}:
+        if name.partition(".")[0] in DRIVERS:
             raise ModuleNotFoundError(name)
 
 sys.meta_path.insert(0, Hidden)

@@ -45,7 +45,8 @@ def test_validate_passes_a_good_file_with_its_arithmetic_and_advice() -> None:
         0,
         (
             "2 checks, no problems\n"
-            "per 1,000 pods: 0 connections held, 18,000 runs a minute, 24,000 metric series of checks\n"
+            "per 1,000 pods: 0 connections held and 6,000 opened a minute, 18,000 runs a minute, "
+            "24,000 metric series of checks\n"
         ),
         (
             "advice: <stdin>:2:5: checks.db.gates: was left to the default, readiness: an outage of db:5432 "
@@ -64,6 +65,29 @@ def test_validate_counts_one_check_and_reads_no_more_of_a_stream_than_a_file_may
         2,
         "<stdin>: is larger than 1024 KiB, which is all that a ConfigMap holds",
     )
+
+
+@pytest.mark.parametrize(
+    ("keep", "counted"),
+    [("false", "0 connections held and 2,000 opened"), ("true", "1,000 connections held and 0 opened")],
+)
+def test_validate_counts_the_connections_of_a_check_that_may_keep_one(keep: str, counted: str) -> None:
+    told = run(
+        "validate",
+        "-",
+        stdin=f"[{{name: db, type: postgres, url: postgres://u@db, keep: {keep}, gates: startup}}]",
+    )
+
+    assert (told.exit_code, told.stdout.splitlines()[1]) == (
+        0,
+        f"per 1,000 pods: {counted} a minute, 2,000 runs a minute, 12,000 metric series of checks",
+    )
+
+
+def test_validate_counts_no_connection_of_a_look_up() -> None:
+    told = run("validate", "-", stdin="[{name: db, type: dns, hostname: db.example.com, gates: startup}]")
+
+    assert "0 connections held and 0 opened a minute" in told.stdout
 
 
 def test_validate_advises_against_liveness_of_a_dependency() -> None:

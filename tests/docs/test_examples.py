@@ -16,6 +16,7 @@ ENVIRON: Final = {
     "AMQP_URL": "amqp://builds:s3cret@rabbitmq/builds",
     "APP_URL": "http://localhost:8080",
     "DATABASE_URL": "postgresql://builds:s3cret@postgres/builds",
+    "POSTGRES_PASSWORD": "s3cret",
     "RABBITMQ_PASSWORD": "s3cret",
     "REDIS_PASSWORD": "s3cret",
     "REDIS_URL": "redis://:s3cret@redis/0",

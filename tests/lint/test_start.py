@@ -253,6 +253,23 @@ def test_a_start_that_waits_for_queues_and_exchanges_is_told() -> None:
     ]
 
 
+def test_a_start_that_waits_for_migrations_and_unique_indexes_is_told() -> None:
+    orders = (
+        "{name: orders, type: postgres, url: 'postgres://sidecar@db/orders', "
+        "migrations: {table: schema_migrations, column: version, at_least: 42}, "
+        "unique: [{table: orders, columns: [message_id]}], gates: startup}"
+    )
+    assert told("start-waits-for-app", deployment(), config(orders)) == [
+        Told(
+            f"- {orders}",
+            "sidecar waits for the migrations in schema_migrations, the unique index of orders before the "
+            "app is started: if the app, or an init container behind it, creates one of them, neither ever "
+            "starts",
+            "gates: readiness",
+        )
+    ]
+
+
 def test_an_init_container_that_waits_for_queues_is_told() -> None:
     spec = pod(app(), sidecar(startupProbe=None), before=(waiter(),))
 

@@ -387,12 +387,12 @@ async def test_an_answer_that_comes_before_the_turn_to_be_cancelled_is_told() ->
 
 async def test_secrets_are_blotted_out_of_messages_before_they_are_cut_and_put_on_one_line() -> None:
     secret = "s3cret/with:odd@chars"
-    fails = raising(CheckFailed(Reason.AUTH, f"{'x' * 290}\nAUTH {secret} was refused"))
+    fails = raising(CheckFailed(Reason.AUTH, f"{'x' * 990}\nAUTH {secret} was refused"))
     runner = runner_of(FakeCheck(fails), redact=Redactor([secret]))
 
     result = await runner.run()
 
-    assert result.message == f"{'x' * 290} AUTH ***…"
+    assert result.message == f"{'x' * 990} AUTH ***…"
 
 
 async def test_a_warning_is_blotted_too() -> None:

@@ -19,6 +19,7 @@ import pytest
 from tests.network.tls import Certificates
 from tools.servers import (
     Permissions,
+    PostgresServer,
     RabbitServer,
     RedisServer,
     S3Server,
@@ -191,6 +192,70 @@ def test_s3_keeps_objects_until_it_is_emptied(s3_server: S3Server) -> None:
     s3_server.empty()
     with pytest.raises(ServerFailed, match="NoSuchBucket"):
         s3_server.objects("of-a-test")
+
+
+def test_postgres_answers_on_every_address_as_nobody(
+    start_postgres: Callable[..., PostgresServer], certificates: Certificates
+) -> None:
+    server = start_postgres(password=ODD, tls=certificates.good)
+    trusting = ssl.create_default_context(cafile=certificates.ca)
+
+    assert server.sql("SELECT 1, 'a'", "SELECT current_user") == ["1|a", "postgres"]
+    assert unquote(urlsplit(server.url).password or "") == ODD
+    assert server.unix_socket.is_socket()
+    assert server.pid is not None
+    assert Path(f"/proc/{server.pid}").stat().st_uid != 0
+    with socket.create_connection((server.host, server.port), timeout=5) as plain:
+        plain.sendall(b"\x00\x00\x00\x08\x04\xd2\x16\x2f")
+        assert plain.recv(1) == b"S"
+        trusting.wrap_socket(plain, server_hostname="localhost").close()
+    with pytest.raises(ServerFailed, match='relation "nowhere" does not exist'):
+        server.sql("TABLE nowhere")
+
+
+def test_killed_postgres_leaves_no_process_and_comes_back_with_its_data(
+    start_postgres: Callable[..., PostgresServer],
+) -> None:
+    server = start_postgres()
+    server.sql("CREATE TABLE t AS SELECT 42")
+    family = processes_below(server)
+    port = server.port
+
+    server.kill()
+    assert len(family) > 3
+    for pid in family:
+        wait_until_gone(pid)
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection((server.host, server.port))
+    server.start()
+
+    assert (server.port, server.sql("TABLE t")) == (port, ["42"])
+
+
+def test_paused_postgres_hangs_with_all_its_backends(start_postgres: Callable[..., PostgresServer]) -> None:
+    server = start_postgres()
+    family = processes_below(server)
+    server.pause()
+    states = {Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] for pid in family}
+    server.resume()
+
+    assert "T" in states <= {"T", "Z"}  # the client's own had come to its end
+    assert server.sql("SELECT 1") == ["1"]
+
+
+def processes_below(server: PostgresServer) -> list[int]:
+    """Return a server's process and its children."""
+    assert server.pid is not None
+    children = Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text().split()
+    return [server.pid, *map(int, children)]
+
+
+def test_a_replica_follows_its_primary(start_postgres: Callable[..., PostgresServer]) -> None:
+    primary = start_postgres()
+    primary.sql("CREATE TABLE t AS SELECT 42")
+    replica = start_postgres(primary=primary)
+
+    assert replica.sql("SELECT pg_is_in_recovery()", "TABLE t") == ["t", "42"]
 
 
 def test_rabbit_has_users_with_permissions_in_virtual_hosts(rabbit_server: RabbitServer) -> None:

@@ -1,4 +1,4 @@
-"""Real servers of our own, for tests and for the demo: Redis, RabbitMQ, and a stand-in for S3.
+"""Real servers of our own, for tests and for the demo: Redis, RabbitMQ, PostgreSQL, a stand-in for S3.
 
 Each is a process (or a few) on free loopback ports, with everything it writes in one given folder. It is
 started, stopped, killed, paused and restarted by its process id, and dies with the process that started it.
@@ -6,6 +6,7 @@ Nothing here knows of the sidecar, of pytest or of the demo; only the standard l
 """
 
 from tools.servers.docker import RabbitContainer, RedisContainer, docker_answers
+from tools.servers.postgres import PostgresServer
 from tools.servers.rabbitmq import Permissions, RabbitServer
 from tools.servers.redis import RedisServer
 from tools.servers.s3 import S3Server
@@ -13,6 +14,7 @@ from tools.servers.server import Server, ServerFailed, ServerMissing, TlsFiles, 
 
 __all__ = [
     "Permissions",
+    "PostgresServer",
     "RabbitContainer",
     "RabbitServer",
     "RedisContainer",

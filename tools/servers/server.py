@@ -20,6 +20,9 @@ from typing import IO, ClassVar, Self
 # under the same names is a wrapper that changes the user and insists on the system's folders.
 _BEFORE_PATH = "/usr/lib/rabbitmq/bin"
 _AFTER_PATH = "/usr/local/sbin:/usr/sbin:/sbin"
+_POSTGRES = Path(
+    "/usr/lib/postgresql"
+)  # holds a folder a version; its wrappers of `psql` want clusters of Debian's
 
 # The kernel's "tell me when my parent dies" means the thread that forked, not its process: a server that a
 # passing thread started (asyncio.to_thread) would die with that thread. This one lives as long as we do.
@@ -50,7 +53,8 @@ def find_command(name: str) -> str:
     Raises:
         ServerMissing: It is not on this machine.
     """
-    path = ":".join([_BEFORE_PATH, os.environ.get("PATH", os.defpath), _AFTER_PATH])
+    newest = [str(path) for path in sorted(_POSTGRES.glob("*/bin"), reverse=True)]
+    path = ":".join([_BEFORE_PATH, *newest, os.environ.get("PATH", os.defpath), _AFTER_PATH])
     found = shutil.which(name, path=path)
     if found is None:
         raise ServerMissing(f"{name} is not on this machine: run tools/install-servers, or put it on PATH")
@@ -96,6 +100,7 @@ class Server(ABC):
     title: ClassVar[str]
     patience: ClassVar[float] = 60.0  # seconds that a start may take on a busy machine
     grace: ClassVar[float] = 5.0  # seconds between asking a process to end and killing it
+    end_signal: ClassVar[signal.Signals] = signal.SIGTERM  # asks it to end
 
     host = "127.0.0.1"
     port = 0  # until the first start
@@ -152,7 +157,7 @@ class Server(ABC):
     def stop(self) -> None:
         """End it as it likes to be ended, its data whole; kill what has not ended after `grace`."""
         for process in reversed(self._processes):
-            _signal_group(process, signal.SIGTERM)
+            _signal_group(process, self.end_signal)
             _signal_group(process, signal.SIGCONT)
             with suppress(subprocess.TimeoutExpired):
                 process.wait(self.grace)
