@@ -236,7 +236,9 @@ class _Process:
 
     def reload(self) -> None:
         """Read the configuration again, if it has a file."""
-        if self._reloader is not None:
+        if self._reloader is None:
+            log.warning("the configuration has no file to read again")
+        else:
             self._reloader.wake()
 
     async def run(
@@ -375,8 +377,8 @@ class _Process:
     def _reload_refused_credentials(self, event: Event) -> None:
         """Have a look at the files when credentials are refused: they may have rotated."""
         last = event.after.last if isinstance(event, StatusChanged) else None
-        if last is not None and last.reason is Reason.AUTH:
-            self.reload()
+        if last is not None and last.reason is Reason.AUTH and self._reloader is not None:
+            self._reloader.wake(quietly=True)
 
 
 async def _within(seconds: float, work: Coroutine[Any, Any, None]) -> None:

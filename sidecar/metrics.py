@@ -95,7 +95,7 @@ class _BoardCollector(Collector):
         )
         yield GaugeMetricFamily(
             "sidecar_config_last_reload_successful",
-            "Whether the configuration on disk is the one in force.",
+            "Whether the last configuration that was read could be used.",
             value=float(self._reloads.was_successful),
         )
         yield GaugeMetricFamily(

@@ -72,14 +72,21 @@ def next_moment(drain: Drain, now: float) -> float:
     return min((moment for moment in moments if moment > now), default=inf)
 
 
+def unmet(drain: Drain, standings: Iterable[Standing], now: float) -> list[Condition]:
+    """Return what a drain waits for still; a check that is gone holds no condition."""
+    by_name = {standing.name: standing for standing in standings}
+    return [
+        condition
+        for condition in drain.plan.until
+        if not _holds(condition, by_name.get(condition.check), drain.began_at, now)
+    ]
+
+
 def _is_over(drain: Drain, standings: Iterable[Standing], now: float) -> bool:
     if now >= drain.over_by:
         return True
-    by_name = {standing.name: standing for standing in standings}
     has_waited = now >= drain.began_at + drain.plan.delay
-    return has_waited and all(
-        _holds(condition, by_name.get(condition.check), drain.began_at, now) for condition in drain.plan.until
-    )
+    return has_waited and not unmet(drain, standings, now)
 
 
 def _holds(condition: Condition, standing: Standing | None, began_at: float, now: float) -> bool:

@@ -62,8 +62,13 @@ class Standing:
     state: State
     stale_at: float
     """Monotonic seconds from which the last result is too old to trust."""
-    is_new: bool = False
-    """Added or edited while we were serving, and not up since: gates nothing yet."""
+    pending: frozenset[Gate] = frozenset()
+    """Those of `gates` that an edit gave it while we were serving: in force once it has been up."""
+
+    @property
+    def is_new(self) -> bool:
+        """Whether an edit has given it gates, and it has not been up since."""
+        return bool(self.pending)
 
     def is_stale(self, now: float) -> bool:
         """Whether the last result is too old to trust."""
@@ -121,7 +126,7 @@ def judge(probe: Probe, standings: Sequence[Standing], phase: Phase, latch: Latc
 
 def judge_one(probe: Probe, standing: Standing, latch: Latch, now: float) -> Verdict:
     """Return what `probe` answers about one check, asked by name: as if that check alone gated the probe."""
-    asked = replace(standing, gates=frozenset({OWN_GATE[probe]}), is_new=False)
+    asked = replace(standing, gates=frozenset({OWN_GATE[probe]}), pending=frozenset())
     untouched = replace(latch, startup_passed=False)
     return judge(probe, [asked], Phase.SERVING, untouched, now)
 
@@ -139,6 +144,22 @@ def failing(standings: Sequence[Standing], latch: Latch, now: float) -> tuple[tu
     return lines, _expiry(standings, latch, now)
 
 
+def pending_after_edit(
+    old: Standing | None, gates: frozenset[Gate], now: float, *, is_edited: bool
+) -> frozenset[Gate]:
+    """Return which of its new `gates` are in force only once a check has been up, after an edit in serving.
+
+    An edit by itself changes no answer: it takes no pod out, and lets none in. So all gates of a check that
+    was added, or that was up and is to answer another question (`is_edited`), are pending; one that was not
+    up goes on holding back what it held back.
+    """
+    if old is None:
+        return gates
+    if old.is_up(now):
+        return gates if is_edited else frozenset()
+    return gates - (old.gates - old.pending)
+
+
 def has_started(standings: Iterable[Standing]) -> bool:
     """Whether every check that gates startup has been up."""
     return not any(awaits_startup(standing) for standing in standings)
@@ -154,7 +175,7 @@ def _line(probe: Probe, standing: Standing, latch: Latch, now: float) -> Line:
         return _trouble(standing, now, mark=Mark.FAILED, text="failed")
     if standing.is_up(now) or _is_settled_startup(probe, standing):
         return _good(standing)
-    story = standing.state.status if _is_in_force(standing) else "new"
+    story = "new" if standing.is_new else standing.state.status
     return _trouble(standing, now, mark=Mark.NOTED, text=f"{story}, not gating")
 
 
@@ -177,11 +198,7 @@ def _is_dead(standing: Standing, latch: Latch, now: float) -> bool:
 
 
 def _gates(standing: Standing, gate: Gate) -> bool:
-    return gate in standing.gates and _is_in_force(standing)
-
-
-def _is_in_force(standing: Standing) -> bool:
-    return standing.state.has_been_up or not standing.is_new
+    return gate in standing.gates - standing.pending
 
 
 def _is_settled_startup(probe: Probe, standing: Standing) -> bool:

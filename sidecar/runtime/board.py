@@ -16,7 +16,17 @@ from sidecar.core.events import Event, StartupPassed, StatusChanged
 from sidecar.core.phase import Phase, after_drain, after_startup
 from sidecar.core.result import Outcome, Result
 from sidecar.core.state import State, Status, settle, stale_at
-from sidecar.core.verdict import Latch, Probe, Standing, Verdict, has_started, judge, judge_one
+from sidecar.core.verdict import (
+    Gate,
+    Latch,
+    Probe,
+    Standing,
+    Verdict,
+    has_started,
+    judge,
+    judge_one,
+    pending_after_edit,
+)
 
 DURATION_BUCKETS: Final = (0.005, 0.05, 0.5, 2.0)
 """Upper bounds in seconds; a fifth bucket has no bound."""
@@ -64,8 +74,8 @@ class Entry:
     state: State
     tally: Tally = field(default_factory=Tally)
     runs_in_status: int = 0
-    is_new: bool = False
-    """Added or edited while we were serving: gates nothing until it has been up."""
+    pending: frozenset[Gate] = frozenset()
+    """Gates that an edit gave it while we were serving; none once it has been up."""
     recent: tuple[Outcome, ...] = ()
     """The last outcomes, the oldest first."""
     next_run_at: float | None = None
@@ -79,7 +89,7 @@ class Entry:
             name=config.name,
             gates=config.gates,
             state=self.state,
-            is_new=self.is_new,
+            pending=self.pending,
             stale_at=stale_at(
                 self.state,
                 interval=config.interval,
@@ -165,8 +175,8 @@ class Board:
     def apply(self, configs: Sequence[CheckConfig], *, edited: Collection[str], now: float) -> None:
         """Have these checks from now on, those of `edited` without the state that they had under their name.
 
-        Once startup has passed, a check that has not been up since it was last changed gates nothing: an edit
-        that reaches every pod at once takes none out.
+        Once startup has passed an edit by itself changes no answer: one that reaches every pod at once takes
+        none out, and lets none in.
         """
         self._entries = {
             each.name: self._entry(each, is_edited=each.name in edited, now=now) for each in configs
@@ -189,6 +199,8 @@ class Board:
             failure_threshold=entry.config.failure_threshold,
             success_threshold=entry.config.success_threshold,
         )
+        if entry.state.status is Status.UP:
+            entry.pending = frozenset()
         entry.tally.add(result)
         entry.runs_in_status += 1
         entry.recent = (*entry.recent[-OUTCOMES_KEPT + 1 :], result.outcome)
@@ -223,12 +235,18 @@ class Board:
 
     def _entry(self, config: CheckConfig, *, is_edited: bool, now: float) -> Entry:
         old = self._entries.get(config.name)
+        pending = self._pending(old, config, is_edited=is_edited, now=now)
         if old is None or is_edited:
-            state = State(since=now)
             tally = old.tally if old and old.config.type == config.type else Tally()
-            return Entry(config, state, tally, is_new=self.latch.startup_passed)
-        is_new = old.is_new or (config != old.config and self.latch.startup_passed)
-        return replace(old, config=config, is_new=is_new)
+            return Entry(config, State(since=now), tally, pending=pending)
+        return replace(old, config=config, pending=pending)
+
+    def _pending(
+        self, old: Entry | None, config: CheckConfig, *, is_edited: bool, now: float
+    ) -> frozenset[Gate]:
+        if not self.latch.startup_passed:
+            return frozenset()
+        return pending_after_edit(old.standing if old else None, config.gates, now, is_edited=is_edited)
 
     def _change_status(self, entry: Entry, before: State) -> StatusChanged:
         entry.tally.transitions[entry.state.status] += 1

@@ -3,7 +3,7 @@
 Pure. A check asks the same question as before when at most keys changed that say how its answers are used.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +16,8 @@ USE_KEYS: Final = ("gates", "interval", "failure_threshold", "success_threshold"
 """An edit of only these keeps a check's state and connection."""
 RESTART_SECTIONS: Final = ("server", "startup", "log", "kubernetes")
 """Sections that are read when the process starts."""
+LIVE_SECTIONS: Final = ("drain",)
+"""Sections that are in force with the reload."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +30,8 @@ class Changes:
     adjusted: frozenset[str]
     """They ask the same, and their answers are used in another way."""
     removed: frozenset[str]
+    sections: tuple[str, ...] = ()
+    """Sections that differ, and are in force from now on."""
     waiting: tuple[str, ...]
     """Sections that differ and change nothing before a restart."""
 
@@ -52,15 +56,18 @@ def compare(old: Config, new: Config, changed_files: AbstractSet[Path]) -> Chang
         edited=frozenset(edited),
         adjusted=frozenset(name for name in common - edited if before[name] != after[name]),
         removed=frozenset(before.keys() - after.keys()),
-        waiting=tuple(
-            name for name in RESTART_SECTIONS if getattr(old.sections, name) != getattr(new.sections, name)
-        ),
+        sections=_differing(LIVE_SECTIONS, old, new),
+        waiting=_differing(RESTART_SECTIONS, old, new),
     )
 
 
 def changed_paths(old: Mapping[Path, object], new: Mapping[Path, object]) -> frozenset[Path]:
     """Return the files that both fingerprints know and that differ between them."""
     return frozenset(path for path in old.keys() & new.keys() if old[path] != new[path])
+
+
+def _differing(names: Iterable[str], old: Config, new: Config) -> tuple[str, ...]:
+    return tuple(name for name in names if getattr(old.sections, name) != getattr(new.sections, name))
 
 
 def _asks_the_same(before: CheckConfig, after: CheckConfig) -> bool:

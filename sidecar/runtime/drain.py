@@ -10,7 +10,7 @@ from math import inf
 from typing import Final
 
 from sidecar.config.model import DrainConfig, DrainReadyz, NotifyConfig
-from sidecar.core.drain import Condition, Drain, Plan, advance, next_moment
+from sidecar.core.drain import Condition, Drain, Plan, advance, next_moment, unmet
 from sidecar.core.result import Result
 from sidecar.core.state import Status
 from sidecar.runtime.board import Board
@@ -172,9 +172,29 @@ class Drainer:
         underway.drain = advance(underway.drain, self._board.standings(), now)
         if underway.drain.is_over and not was_over:
             underway.ended.set()
-            log.info("drain is over", extra={"after": show_age(self._age(underway))})
+            self._tell_over(underway, now)
         if now >= underway.drain.forsaken_at and not self._is_stopping:
             self._end("no stop signal")
+
+    def _tell_over(self, underway: _Underway, now: float) -> None:
+        """Log the end of a drain, and what it waited for in vain."""
+        after = {"after": show_age(self._age(underway))}
+        missed = unmet(underway.drain, self._board.standings(), now)
+        if missed:
+            stories = "; ".join(self._story(condition) for condition in missed)
+            log.warning("drain is over", extra={**after, "waited_in_vain_for": stories})
+        else:
+            log.info("drain is over", extra=after)
+
+    def _story(self, condition: Condition) -> str:
+        """Return what a check that was waited for said last."""
+        found = (each for each in self._board.standings() if each.name == condition.check)
+        standing = next(found, None)
+        if standing is None:
+            return f"{condition.check}: is no check any more"
+        last = standing.state.last
+        story = (last.reason, last.message) if last else ("no result yet",)
+        return ": ".join(part for part in (f"{condition.check} {condition.status}", *story) if part)
 
     async def _pause(self, until: float) -> None:
         """Wait until a monotonic second, or until something has happened."""

@@ -29,6 +29,8 @@ from sidecar.support.thread import in_thread
 FORMAT: Final = 1
 """Of the file; one of another format latches nothing."""
 KEY_BYTES: Final = 32
+RETRY: Final = 30.0
+"""Seconds after which a file that could not be written is tried again, if nothing changes before."""
 SIZE_LIMIT: Final = 4 * 1024**2
 """Bytes: ten times what a thousand checks take."""
 
@@ -123,18 +125,20 @@ class LatchKeeper:
         """Keep the file up to date, from a thread: a disk that hangs or is full holds nobody up."""
         news = News(self._board)
         known = self._proved()
+        again = inf
         while True:
-            await news.within(inf)
+            await news.within(again)
             proved = self._proved()
-            if _has_news(proved, known):
+            if again < inf or _has_news(proved, known):
                 known = proved
-                await self._save(proved.values())
+                again = inf if await self._save(proved.values()) else RETRY
 
     def _proved(self) -> dict[str, CheckConfig]:
         entries = self._board.entries()
         return {entry.config.name: entry.config for entry in entries if entry.state.has_been_up}
 
-    async def _save(self, proved: Iterable[CheckConfig]) -> None:
+    async def _save(self, proved: Iterable[CheckConfig]) -> bool:
+        """Write the file; return whether that worked."""
         configs = tuple(proved)
 
         def save() -> LatchRecord:
@@ -146,8 +150,9 @@ class LatchKeeper:
             self._record = await in_thread(save, name="latch")
         except OSError as error:
             self._complain_once(error.strerror or str(error))
-        else:
-            self._complaint = ""
+            return False
+        self._complaint = ""
+        return True
 
     def _complain_once(self, detail: str) -> None:
         if detail != self._complaint:

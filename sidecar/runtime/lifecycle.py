@@ -86,10 +86,13 @@ class Signals:
     def _must_leave(self) -> bool:
         """Wait for what comes first: a second stop signal, the limit, or the end of listening."""
         try:
-            return self._hears_stop()
+            is_told_again = self._hears_stop()
         except TimeoutError:
             _log_without_waiting("did not stop in time, leaving")
             return True
+        if is_told_again:
+            _log_without_waiting("told to stop again, leaving")
+        return is_told_again
 
     def _hears_stop(self) -> bool:
         """Wait for a stop signal; False when listening was ended. Other signals wake us for nothing.

@@ -1,14 +1,16 @@
 """Watches the configuration and every file that it names; hands on what is new and valid.
 
 A configuration that is refused changes nothing but a log line and a metric. ConfigMaps and Secrets are
-swapped by a symbolic link: what a path leads to is compared.
+swapped by a symbolic link, all of their files at once: what a path leads to is compared, by its content.
 """
 
 import asyncio
 import logging
+import os
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from pathlib import Path
 from typing import Final, Never
 
@@ -23,16 +25,29 @@ POLL: Final = 2.0
 """Seconds between two looks at the files."""
 SETTLE: Final = 0.5
 """Seconds that the files must not have changed before they are read: writers are not done at once."""
+SETTLE_LIMIT: Final = 10
+"""How often that is waited for: a file that is always being written holds up no reload for ever."""
 RETRY: Final = 10.0
 """Seconds after which a refused configuration is read again: what it names may have appeared since."""
 READ_LIMIT: Final = 30.0
 """Seconds that reading may take before `/healthz` says that we hang."""
 
-Fingerprint = tuple[int, int, int, int] | None
-"""Device, inode, size and time of writing of what a path leads to; None if it leads to nothing."""
+DIGEST_LIMIT: Final = 16 * 1024**2
+"""Bytes of a file that are compared."""
+
 Apply = Callable[[Config, Changes], None]
 
 log = logging.getLogger("sidecar.reload")
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What a path led to when it was looked at; equal are those of equal content."""
+
+    digest: bytes | None
+    """None if it led to nothing that can be read."""
+    inode: tuple[int, int, int, int] | None = field(compare=False)
+    """Device, inode, size and time of writing: as long as they stay, so does the content."""
 
 
 @dataclass(slots=True)
@@ -68,15 +83,18 @@ class Reloader:
         self._apply = apply
         self._pulse = pulse
         self._clock = clock
-        self._seen: Mapping[Path, Fingerprint] = {}
+        self._seen: Mapping[Path, Sight] = {}
         self._changed: frozenset[Path] = frozenset()
         """Files that differ from what is in force."""
         self._refusal = ""
         self._refused_at = 0.0
         self._woken = asyncio.Event()
+        self._is_asked = False
+        """Whether somebody waits to hear of a reload."""
 
-    def wake(self) -> None:
-        """Read the configuration now, whether or not its files have changed."""
+    def wake(self, *, quietly: bool = False) -> None:
+        """Read the configuration now, whether or not its files have changed; `quietly` tells of news only."""
+        self._is_asked = self._is_asked or not quietly
         self._woken.set()
 
     async def watch_forever(self) -> Never:
@@ -87,6 +105,8 @@ class Reloader:
             found = await self._settled()
             if was_woken or found != self._seen or self._is_worth_another_try():
                 await self._reload(found)
+            else:
+                self._seen = found
 
     def _is_worth_another_try(self) -> bool:
         return bool(self._refusal) and self._clock.monotonic() >= self._refused_at + RETRY
@@ -103,35 +123,39 @@ class Reloader:
             self._woken.clear()
         return True
 
-    async def _settled(self) -> Mapping[Path, Fingerprint]:
-        """Return the files' fingerprints once they stay as they are."""
+    async def _settled(self) -> Mapping[Path, Sight]:
+        """Return what the files hold once they stay as they are, or have changed for long enough."""
         found = await self._look()
-        while found != self._seen:
-            await asyncio.sleep(SETTLE)
-            again = await self._look()
-            if again == found:
+        for _ in range(SETTLE_LIMIT):
+            if found == self._seen:
                 break
-            found = again
-            self._pulse.expect("reload", within=READ_LIMIT)
+            await asyncio.sleep(SETTLE)
+            before, found = found, await self._look()
+            if found == before:
+                break
         return found
 
-    async def _look(self) -> Mapping[Path, Fingerprint]:
-        paths = {self._path, *self._config.files}
-        return await in_thread(lambda: fingerprints(paths), name="reload:look")
+    async def _look(self) -> Mapping[Path, Sight]:
+        paths, known = {self._path, *self._config.files}, self._seen
+        return await in_thread(lambda: look(paths, known), name="reload:look")
 
-    async def _reload(self, found: Mapping[Path, Fingerprint]) -> None:
+    async def _reload(self, found: Mapping[Path, Sight]) -> None:
         """Read all of it, and put it into force or refuse it.
 
         What was looked at before it was read is what counts as seen: a change meanwhile is found next time.
         """
         self._changed |= changed_paths(self._seen, found)
+        is_told, self._is_asked = self._is_asked or found != self._seen or bool(self._refusal), False
         self._seen = found
         try:
             config = await in_thread(self._read, name="reload:read")
         except ConfigError as error:
             self._refuse(error)
             return
-        self._take(config, compare(self._config, config, self._changed))
+        changes = compare(self._config, config, self._changed)
+        self._take(config, changes)
+        if is_told or changes:
+            log.info("configuration reloaded", extra=_fields(changes))
         self._changed = frozenset()
         self._seen = {**await self._look(), **found}
 
@@ -141,7 +165,6 @@ class Reloader:
         self._refusal = ""
         self._record.was_successful = True
         self._record.last_success_time = self._clock.wall()
-        log.info("configuration reloaded", extra=_fields(changes))
 
     def _refuse(self, error: ConfigError) -> None:
         """Say once what is wrong, however often it is read."""
@@ -155,17 +178,30 @@ class Reloader:
                 )
 
 
-def fingerprints(paths: Collection[Path]) -> dict[Path, Fingerprint]:
-    """Return the fingerprint of what each path leads to; blocks."""
-    return {path: _fingerprint(path) for path in paths}
+def look(paths: Iterable[Path], known: Mapping[Path, Sight]) -> dict[Path, Sight]:
+    """Return what each path leads to; blocks, and reads only what is not as it was `known`."""
+    return {path: _look_at(path, known.get(path)) for path in paths}
 
 
-def _fingerprint(path: Path) -> Fingerprint:
+def _look_at(path: Path, known: Sight | None) -> Sight:
     try:
         found = path.stat()
+        inode = found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+        if known is not None and known.inode == inode:
+            return known
+        return Sight(_digest(path), inode)
     except OSError:
-        return None
-    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+        return Sight(None, None)
+
+
+def _digest(path: Path) -> bytes:
+    """Return a digest of a file's content; of a pipe nothing, without waiting for a writer."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        with open(descriptor, "rb", closefd=False) as file:
+            return blake2b(file.read(DIGEST_LIMIT) or b"").digest()
+    finally:
+        os.close(descriptor)  # which a folder's would not be: it cannot be opened as a file
 
 
 def _fields(changes: Changes) -> dict[str, str]:
@@ -174,6 +210,7 @@ def _fields(changes: Changes) -> dict[str, str]:
         "edited": changes.edited,
         "adjusted": changes.adjusted,
         "removed": changes.removed,
+        "sections": changes.sections,
         "waiting_for_restart": changes.waiting,
     }
     return {what: ",".join(sorted(names)) for what, names in named.items() if names}

@@ -8,6 +8,7 @@ import logging
 import os
 from collections.abc import Callable, Sequence
 from itertools import accumulate
+from math import inf
 from pathlib import Path
 from threading import Lock
 from typing import Final, Never
@@ -20,6 +21,8 @@ from sidecar.support.thread import in_thread
 
 SIZE_LIMIT: Final = 4096
 """Bytes that the kubelet reads."""
+SAME_SUBJECT_WITHIN: Final = 10.0
+"""Seconds from one message to the next where the same checks fail for the same reasons, in other words."""
 LAST_WORDS_WITHIN: Final = 0.5
 """Seconds that the file gets at the end."""
 
@@ -74,17 +77,20 @@ class Termination:
         self._complaint = ""
 
     async def keep_forever(self) -> Never:
-        """Rewrite the message whenever other checks fail, or for other reasons; what goes on is no news."""
+        """Rewrite the message when other checks fail or for other reasons, and within 10s in other words."""
         news = News(self._board)
-        told: object = None
+        subject: object = None
+        told: Sequence[str] = ()
+        told_at = 0.0
         while True:
             now = self._clock.monotonic()
             lines, expires_at = failing(self._board.standings(), self._board.latch, now)
-            subject = [(line.name, line.reason) for line in lines]
-            if subject != told:
-                told = subject
-                await self._say([_show(line) for line in lines])
-            await news.within(expires_at - now)
+            text, about = [_show(line) for line in lines], [(line.name, line.reason) for line in lines]
+            if about != subject or (text != told and now >= told_at + SAME_SUBJECT_WITHIN):
+                subject, told, told_at = about, text, now
+                await self._say(text)
+            in_other_words = inf if text == told else told_at + SAME_SUBJECT_WITHIN
+            await news.within(min(expires_at, in_other_words) - now)
 
     async def end_with(self, sentence: str) -> None:
         """Write the message for the last time, with what we ourselves have to say before the checks."""

@@ -4,7 +4,7 @@ import errno
 import os
 import socket
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -55,8 +55,10 @@ def bind_unix(path: Path) -> list[socket.socket]:
     """Return a unix socket bound to `path`, for our own user only; one that another life left is replaced.
 
     Raises:
-        ListenError: it cannot be bound there.
+        ListenError: it cannot be bound there, or another process listens there.
     """
+    if _is_listened_on(path):
+        raise ListenError(f"cannot listen on {path}: the socket is another process's")
     bound = socket.socket(socket.AF_UNIX)
     try:
         if path.is_socket():
@@ -105,6 +107,13 @@ def _bind_one(host: str, port: int) -> socket.socket:
         bound.close()
         raise
     return bound
+
+
+def _is_listened_on(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as client, suppress(OSError):
+        client.connect(str(path))
+        return True
+    return False
 
 
 @contextmanager

@@ -47,7 +47,7 @@ def _describe(entry: Entry, now: float) -> dict[str, Any]:
         "gates": [gate for gate in Gate if gate in config.gates],
         "status": state.status,
         "is_stale": entry.standing.is_stale(now),
-        "is_new": entry.is_new and not state.has_been_up,
+        "is_new": entry.standing.is_new,
         "has_been_up": state.has_been_up,
         "since_seconds": _seconds(now - state.since),
         "streak": state.streak,

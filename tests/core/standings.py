@@ -49,4 +49,5 @@ SITUATIONS: Final = {
 def standing(situation: str, *gates: Gate, name: str = "db") -> Standing:
     """Return a check in a situation at NOW."""
     state, stale_at, is_new = SITUATIONS[situation]
-    return Standing(name=name, gates=frozenset(gates), state=state, stale_at=stale_at, is_new=is_new)
+    pending = frozenset(gates) if is_new else frozenset()
+    return Standing(name=name, gates=frozenset(gates), state=state, stale_at=stale_at, pending=pending)

@@ -18,7 +18,7 @@ standings = st.builds(
     gates=st.frozensets(st.sampled_from(Gate)),
     state=histories,
     stale_at=moments | st.just(inf),
-    is_new=st.booleans(),
+    pending=st.frozensets(st.sampled_from(Gate)),
 )
 latches = st.builds(Latch, startup_passed=st.booleans(), liveness_deadline=moments)
 

@@ -17,7 +17,10 @@ IN_A_MINUTE = StartRules(fail_fast=60.0)
 
 def after(runs: str, *gates: Gate, is_new: bool = False) -> Standing:
     """Return a check after these runs, one a second from 0 on."""
-    return Standing(name="db", gates=frozenset(gates), state=states(runs)[-1], stale_at=FRESH, is_new=is_new)
+    pending = frozenset(gates) if is_new else frozenset()
+    return Standing(
+        name="db", gates=frozenset(gates), state=states(runs)[-1], stale_at=FRESH, pending=pending
+    )
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from itertools import chain, combinations, product
 from math import inf
+from typing import Final
 
 import pytest
 
@@ -20,6 +21,7 @@ from sidecar.core.verdict import (
     has_started,
     judge,
     judge_one,
+    pending_after_edit,
 )
 from tests.core.standings import AWAITED, DEADLINE, FRESH, LATCHED, NOW, SITUATIONS, UP_WITH_WARNING, standing
 
@@ -65,8 +67,8 @@ TABLE = {
         new, never up         !     !      !     !     !    !
         new, never up, stale  !     !      !     !     !    !
         new, up               +     +      +     +     +    +
-        new, up, stale        !     !      -     !     !    !
-        new, down             !     !      -     !     !    !
+        new, up, stale        !     !      !     !     !    !
+        new, down             !     !      !     !     !    !
         """,
     Probe.LIVEZ: """
         situation             start passed ready early late none
@@ -87,7 +89,7 @@ TABLE = {
         new, never up, stale  !     !      !     !     !    !
         new, up               +     +      +     +     +    +
         new, up, stale        !     !      !     !     !    !
-        new, down             !     !      !     -     -    !
+        new, down             !     !      !     !     !    !
         """,
 }
 COLUMNS = ["start", "passed", "ready", "early", "late", "none"]
@@ -160,16 +162,17 @@ STORIES = {
     "new, unknown": ("new", *REFUSED),
     "new, never up": ("new", *REFUSED),
     "new, never up, stale": ("new", "stale", "db:5432 refused"),
-    "new, up, stale": ("up", "stale", ""),
-    "new, down": ("down", *REFUSED),
+    "new, up, stale": ("new", "stale", ""),
+    "new, down": ("new", *REFUSED),
 }
 
 
 @pytest.mark.parametrize("situation", STORIES)
 def test_what_does_not_gate_is_noted_with_its_status_and_its_reason(situation: str) -> None:
     status, reason, message = STORIES[situation]
+    gates = [Gate.READINESS] if status == "new" else []
 
-    verdict = judge(Probe.READYZ, [standing(situation)], Phase.SERVING, LATCHED, NOW)
+    verdict = judge(Probe.READYZ, [standing(situation, *gates)], Phase.SERVING, LATCHED, NOW)
 
     expected = Line(name="db", mark=Mark.NOTED, text=f"{status}, not gating", reason=reason, message=message)
     assert verdict.lines == (expected,)
@@ -414,3 +417,37 @@ def test_standings_gate_by_default_as_configured_checks_that_are_not_new() -> No
     check = Standing(name="db", gates=frozenset(), state=State(), stale_at=inf)
 
     assert check.is_new is False
+
+
+ALL: Final = frozenset(Gate)
+READY: Final = frozenset({Gate.READINESS})
+
+
+@pytest.mark.parametrize("situation", ["up", "up, failing"])
+def test_another_question_to_a_check_that_is_up_has_its_gates_wait(situation: str) -> None:
+    old = standing(situation, Gate.READINESS)
+
+    assert pending_after_edit(old, ALL, NOW, is_edited=True) == ALL
+    assert pending_after_edit(old, ALL, NOW, is_edited=False) == frozenset()
+
+
+@pytest.mark.parametrize("is_edited", [True, False])
+@pytest.mark.parametrize("situation", ["down", "never up", "unknown", "never ran", "up, stale"])
+def test_a_check_that_is_not_up_goes_on_holding_back_what_it_held_and_no_more(
+    situation: str, is_edited: bool
+) -> None:
+    old = standing(situation, Gate.READINESS)
+
+    assert pending_after_edit(old, READY, NOW, is_edited=is_edited) == frozenset()
+    assert pending_after_edit(old, ALL, NOW, is_edited=is_edited) == ALL - READY
+
+
+@pytest.mark.parametrize("is_edited", [True, False])
+def test_gates_that_wait_go_on_waiting_over_another_edit(is_edited: bool) -> None:
+    old = standing("new, never up", Gate.READINESS)
+
+    assert pending_after_edit(old, READY, NOW, is_edited=is_edited) == READY
+
+
+def test_all_gates_of_an_added_check_wait() -> None:
+    assert pending_after_edit(None, READY, NOW, is_edited=False) == READY

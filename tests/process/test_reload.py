@@ -67,6 +67,23 @@ async def test_a_bad_edit_of_every_gating_check_takes_no_pod_out(tmp_path: Path)
     )
 
 
+async def test_an_edit_of_what_holds_a_pod_back_lets_it_in_no_sooner(tmp_path: Path) -> None:
+    async with silent() as db, mounted(tmp_path, tcp("db", db)) as (sidecar, mount, head):
+        await sidecar.until("/readyz", 200)
+        db.shut()
+        await sidecar.until("/readyz", 503)
+
+        answers = []
+        for number, edit in enumerate(("description: x", "timeout: 1s")):
+            mount.write(head + tcp("db", db, f"gates: readiness, {edit}"))
+            await sidecar.until_logged_times("configuration reloaded", number + 1)
+            answers.append((await sidecar.get("/readyz"))[0])
+        db.open()
+        await sidecar.until("/readyz", 200)
+
+    assert answers == [503, 503]
+
+
 async def test_a_refused_file_changes_nothing_but_a_log_line_and_a_metric(tmp_path: Path) -> None:
     async with silent() as db, mounted(tmp_path, tcp("db", db)) as (sidecar, mount, head):
         await sidecar.until("/readyz", 200)

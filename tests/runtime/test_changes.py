@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from sidecar.config.check import CheckConfig
-from sidecar.config.model import Config, Sections, ServerConfig
+from sidecar.config.model import Config, DrainConfig, Sections, ServerConfig
 from sidecar.core.verdict import Gate
 from sidecar.runtime.changes import Changes, changed_paths, compare
 from tests.boards import check
@@ -87,3 +87,9 @@ def test_only_files_known_before_and_after_can_have_changed() -> None:
     new = {Path("/a"): 1, Path("/b"): 2, Path("/new"): 1}
 
     assert changed_paths(old, new) == {Path("/b")}
+
+
+def test_a_section_that_is_in_force_at_once_is_named() -> None:
+    old, new = Config(checks=(DB,)), Config(checks=(DB,), sections=Sections(drain=DrainConfig(delay=1.0)))
+
+    assert compare(old, new, frozenset()) == replace(NOTHING, sections=("drain",))

@@ -101,13 +101,13 @@ async def test_a_stop_signal_after_a_drain_that_is_over_ends_at_once() -> None:
 
 async def test_what_a_drain_waits_for_is_asked_when_it_begins_and_once() -> None:
     asked: list[tuple[float, list[str]]] = []
-    async with stage(DrainConfig(until=(UntilConfig(check="s"),))) as staged:
+    async with stage(DrainConfig(until=(UntilConfig(check="db"),))) as staged:
         staged.drainer.ask_with(lambda names: asked.append((now(), list(names))))
         await asyncio.sleep(1.0)
         staged.drainer.begin()
         staged.drainer.stop()
 
-    assert asked == [(1.0, ["s"])]
+    assert asked == [(1.0, ["db"])]
 
 
 async def test_a_drain_ends_as_soon_as_its_condition_holds() -> None:
@@ -140,6 +140,19 @@ async def test_a_condition_that_never_holds_is_waited_for_until_the_deadline() -
         staged.drainer.stop()
 
         assert await staged.stopped_at() == 25.0
+
+
+async def test_the_log_says_what_a_drain_waited_for_in_vain(caplog: pytest.LogCaptureFixture) -> None:
+    until = (UntilConfig(check="db", status=Awaited.DOWN), UntilConfig(check="gone"))
+    async with stage(DrainConfig(until=until, deadline=10.0)) as staged:
+        staged.drainer.stop()
+        await staged.stopped_at()
+
+    [told] = [record for record in caplog.records if record.message == "drain is over"]
+    assert (told.levelname, vars(told)["waited_in_vain_for"]) == (
+        "WARNING",
+        "db down; gone: is no check any more",
+    )
 
 
 async def test_a_drain_that_no_stop_signal_follows_leads_back_to_serving(

@@ -265,6 +265,21 @@ async def test_a_check_that_was_edited_is_written_when_it_has_been_up_anew() -> 
     assert [record.digests["db"] for record in writes.records] == [digest(each, KEY) for each in (old, new)]
 
 
+async def test_a_file_that_could_not_be_written_is_tried_again_though_nothing_changes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("sidecar.runtime.latch.RETRY", 2 * SPACING)
+    clock = StoppedClock()
+    board = board_of(check("db"), clock=clock)
+    writes = Writes(OSError(errno.ENOENT, "No such file or directory"))
+    async with keeping(board, writes, LatchRecord(KEY)):
+        board.record("db", success(clock))
+        tries = [await writes.next(), await writes.next()]
+        await asyncio.sleep(4 * SPACING)
+
+    assert (tries, len(writes.records)) == ([["db"], ["db"]], 2)
+
+
 async def test_a_full_disk_is_one_line_until_it_was_written_again(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     clock = StoppedClock()

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -13,11 +14,13 @@ from sidecar.config.model import Config
 from sidecar.config.problems import ConfigError, Place, Problem
 from sidecar.runtime.changes import Changes
 from sidecar.runtime.pulse import Pulse
-from sidecar.runtime.reload import POLL, RETRY, SETTLE, Reloader, ReloadRecord
+from sidecar.runtime.reload import POLL, RETRY, SETTLE, SETTLE_LIMIT, Reloader, ReloadRecord
 from tests.boards import check
 from tests.runtime.fakes import EPOCH, loop_clock, now
 
 pytestmark = pytest.mark.looptime
+
+OPEN = Path("/proc/self/fd")
 
 
 @pytest.fixture(autouse=True)
@@ -157,6 +160,53 @@ async def test_a_change_while_it_is_read_is_found_next_time(tmp_path: Path) -> N
         (["queue"], []),
         (["cache"], ["queue"]),
     ]
+
+
+async def test_a_file_that_is_written_again_with_the_same_content_has_not_changed(tmp_path: Path) -> None:
+    async with watched(tmp_path, "secret", "db") as (stage, _):
+        for _ in range(3):
+            stage.write("secret", "db")
+            stage.secret.unlink()
+            stage.secret.write_text("first")
+            await asyncio.sleep(10)
+
+    assert (stage.read, stage.applied) == ([], [])
+
+
+async def test_a_file_that_never_stops_changing_holds_up_no_reload(tmp_path: Path) -> None:
+    async with watched(tmp_path, "secret", "db") as (stage, _):
+        for count in range(100):
+            stage.secret.write_text(f"{count}")
+            await asyncio.sleep(SETTLE / 2)
+
+    assert stage.read[0] <= POLL + SETTLE * (SETTLE_LIMIT + 1)
+
+
+async def test_a_folder_or_a_pipe_in_the_place_of_a_file_is_looked_at_without_harm(tmp_path: Path) -> None:
+    descriptors = len(list(OPEN.iterdir()))
+    async with watched(tmp_path, "secret", "db") as (stage, _):
+        stage.secret.unlink()
+        stage.secret.mkdir()
+        await asyncio.sleep(60)
+        stage.secret.rmdir()
+        os.mkfifo(stage.secret)
+        await asyncio.sleep(60)
+
+    assert (len(stage.applied) >= 1, len(list(OPEN.iterdir())) - descriptors) == (True, 0)
+
+
+async def test_who_wakes_it_quietly_is_told_of_news_only(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    async with watched(tmp_path, "db") as (_, reloader):
+        reloader.wake(quietly=True)
+        await asyncio.sleep(0.1)
+        quiet = len(caplog.records)
+        reloader.wake()
+        await asyncio.sleep(0.1)
+
+    assert (quiet, [record.message for record in caplog.records]) == (0, ["configuration reloaded"])
 
 
 async def test_who_wakes_it_has_it_read_at_once_though_nothing_looks_changed(tmp_path: Path) -> None:

@@ -86,4 +86,4 @@ async def test_a_second_signal_ends_a_blocked_process_at_once(number: signal.Sig
 
     end = await end_of("blocks the event loop", number, other)
 
-    assert (end.code, end.seconds < STOP_LIMIT, end.said) == (0, True, "")
+    assert (end.code, end.seconds < STOP_LIMIT, end.said) == (0, True, "told to stop again, leaving\n")

@@ -13,6 +13,7 @@ import pytest
 from sidecar.core.check import Reason
 from sidecar.core.verdict import Gate
 from sidecar.runtime.board import Board
+from sidecar.runtime.news import SPACING
 from sidecar.runtime.termination import SIZE_LIMIT, Termination, compose, write_message
 from tests.boards import StoppedClock, board_of, check, failure, success
 
@@ -172,3 +173,29 @@ def test_a_message_of_exactly_the_limit_is_kept_whole() -> None:
     lines = ["x" * 2047, "y" * 2047]
 
     assert (len(compose(lines)), compose(lines).decode().splitlines()) == (SIZE_LIMIT, lines)
+
+
+async def test_the_same_failure_in_other_words_is_rewritten_but_not_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("sidecar.runtime.termination.SAME_SUBJECT_WITHIN", 10.0)
+    clock = StoppedClock()
+    board = board_of(check("db", Gate.READINESS), clock=clock)
+    messages = Messages()
+    async with keeping(board, clock, messages.write):
+        await messages.next()
+        board.record("db", failure(clock, Reason.UNAVAILABLE, "db answered 500"))
+        first = await messages.next()
+        clock.pass_by(3.0)
+        board.record("db", failure(clock, Reason.UNAVAILABLE, "db answered 503"))
+        await asyncio.sleep(3 * SPACING)
+        soon = messages.is_empty
+        clock.pass_by(8.0)
+        board.record("db", failure(clock, Reason.UNAVAILABLE, "db answered 502"))
+        later = await messages.next()
+
+    assert (first, soon, later) == (
+        "[-]db failed: unavailable: db answered 500\n",
+        True,
+        "[-]db failed: unavailable: db answered 502\n",
+    )

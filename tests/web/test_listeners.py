@@ -123,6 +123,19 @@ def test_a_unix_socket_is_our_own_users_only_and_replaces_that_of_another_life(t
     assert mode == 0o600
 
 
+def test_a_unix_socket_on_which_another_process_listens_is_left_to_it(tmp_path: Path) -> None:
+    path = tmp_path / "admin.sock"
+    theirs = bind_unix(path)
+
+    with pytest.raises(ListenError) as refused:
+        bind_unix(path)
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(path))
+    close(theirs)
+
+    assert str(refused.value) == f"cannot listen on {path}: the socket is another process's"
+
+
 def test_a_file_that_is_no_socket_is_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "admin.sock"
     path.write_text("a file of somebody's")
