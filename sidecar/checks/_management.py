@@ -8,11 +8,12 @@ import contextlib
 import json
 import socket
 from base64 import b64encode
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from sidecar import __version__
 from sidecar.checks._aiohttp import body_within, new_session, request_failures
@@ -34,6 +35,9 @@ BODY_LIMIT: Final = 1024 * 1024
 """Bytes of an answer: some 5,000 consumers of one queue."""
 REQUEST_LIMIT: Final = 200
 """Requests of one visit: a configuration names 50 objects, and dead letters may be followed far."""
+
+
+NO_QUERY: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 class Unanswered(Exception):
@@ -115,16 +119,19 @@ class Visit:
         """The addresses from which the requests came so far: the pod's own, as the network shows it."""
         return frozenset(host for host, _ in self._sockets.seen)
 
-    async def get(self, *path: str, columns: tuple[str, ...] = ()) -> Any:
+    async def get(
+        self, *path: str, columns: tuple[str, ...] = (), query: Mapping[str, str] = NO_QUERY
+    ) -> Any:
         """Return what is at a path, its parts not yet percent-encoded; None where there is no such thing.
 
-        `columns` are the keys to ask for, those inside others as dotted names.
+        `columns` are the keys to ask for, those inside others as dotted names; `query` is what else a list is
+        narrowed by.
 
         Raises:
             Unanswered: the user has no right to see it, or the answer or the visit is too long.
             CheckFailed: there is no answer, or not one of the management API.
         """
-        status, answer = await self._ask(path, columns)
+        status, answer = await self._ask(path, {**_columns(columns), **query})
         if status == 200:
             return answer
         if status == 404 and _is_error(answer):
@@ -138,7 +145,7 @@ class Visit:
             Unanswered: as with `get`, or this broker has no such check.
             CheckFailed: as with `get`.
         """
-        status, answer = await self._ask(("health", "checks", check), ())
+        status, answer = await self._ask(("health", "checks", check), NO_QUERY)
         verdict = answer.get("status") if isinstance(answer, dict) else None
         if (status, verdict) == (200, "ok"):
             return None
@@ -152,7 +159,7 @@ class Visit:
     def _target(self) -> str:
         return self._access.url.address
 
-    async def _ask(self, path: tuple[str, ...], columns: tuple[str, ...]) -> tuple[int, Any]:
+    async def _ask(self, path: tuple[str, ...], query: Mapping[str, str]) -> tuple[int, Any]:
         """Return the status and the JSON of an answer, which is None where an error has none.
 
         Raises:
@@ -163,7 +170,7 @@ class Visit:
         if self._requests > REQUEST_LIMIT:
             raise Unanswered(Reason.UNAVAILABLE, f"it would take more than {REQUEST_LIMIT} requests")
         with request_failures(self._target):
-            async with self._session.get(self._url(path, columns), **self._options()) as response:
+            async with self._session.get(self._url(path, query), **self._options()) as response:
                 self._sockets.look()
                 body = await body_within(response, BODY_LIMIT)
         answer = self._read(response.status, body)
@@ -172,10 +179,10 @@ class Visit:
         self._is_proven = True
         return response.status, answer
 
-    def _url(self, path: tuple[str, ...], columns: tuple[str, ...]) -> Any:
+    def _url(self, path: tuple[str, ...], query: Mapping[str, str]) -> Any:
         parts = "/".join(quote(part, safe="") for part in path)
-        query = f"?columns={','.join(columns)}" if columns else ""
-        return yarl.URL(f"{self._access.root}/{parts}{query}", encoded=True)
+        asked = f"?{urlencode(query, safe=',')}" if query else ""
+        return yarl.URL(f"{self._access.root}/{parts}{asked}", encoded=True)
 
     def _options(self) -> dict[str, Any]:
         url, tls = self._access.url, self._access.tls
@@ -231,6 +238,10 @@ class Sockets:
                 made.getpeername()
                 host, port, *_ = made.getsockname()
                 self.seen.add((host, port))
+
+
+def _columns(columns: tuple[str, ...]) -> Mapping[str, str]:
+    return {"columns": ",".join(columns)} if columns else {}
 
 
 def _is_error(answer: Any) -> bool:
