@@ -75,13 +75,12 @@ def conclude(findings: Sequence[Finding], *, strict: bool) -> str | None:
 
 def joined(sentences: Sequence[str]) -> str:
     """Return as many sentences as a message has room for, the first one always, and how many are left out."""
-    shown = [*sentences[:1]]
-    for sentence in sentences[1:]:
-        left = f"; and {len(sentences) - len(shown) - 1} more"
-        if len("; ".join([*shown, sentence])) + len(left) > MESSAGE_LIMIT:
-            return "; ".join([*shown, f"and {len(sentences) - len(shown)} more"])
-        shown.append(sentence)
-    return "; ".join(shown)
+    for shown in range(len(sentences), 0, -1):
+        left = [f"and {len(sentences) - shown} more"] if shown < len(sentences) else []
+        message = "; ".join([*sentences[:shown], *left])
+        if len(message) <= MESSAGE_LIMIT or shown == 1:
+            return message
+    return ""
 
 
 def judged(rule: Rule, is_held: bool, *, held: str, violated: str) -> Finding:
