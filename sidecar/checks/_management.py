@@ -1,7 +1,7 @@
 """Reads RabbitMQ's management API, and cannot change it: GET is the only request that stands here.
 
-A visit is one connection and one request at a time, whatever the broker holds: each object is asked for by
-its name, none of its lists is. What the objects mean is for `_broker`.
+A visit is one connection and one request at a time. Whoever visits asks for objects by their names: a broker
+may hold 50,000 queues. What the objects mean is for `_broker`.
 """
 
 import contextlib
@@ -69,7 +69,7 @@ class Access:
         """The headers of every request."""
         pair = f"{self.username}:{self.password.reveal()}".encode()
         return {
-            "Accept": "application/json",
+            "Accept": "*/*",  # asked for JSON alone, RabbitMQ answers 406 where it means 404
             "Accept-Encoding": "identity",
             "Authorization": f"Basic {b64encode(pair).decode()}",
             "User-Agent": f"sidecar/{__version__}",
