@@ -3,8 +3,8 @@ r"""Counts what this pod's consumers were sent and have not acknowledged: a drai
 Up means that this pod has nothing in flight: two readings of the management API, 6s apart, found nothing
 unacknowledged on its channels. RabbitMQ counts every 5s, so that one reading may be from before the last
 delivery. Down means that something is in flight, which is normal while the app works: the check can gate
-nothing, and is meant for `drain.until`. `drain.notify` tells the app to stop consuming; while it goes on, work
-goes on coming, and the drain lasts until its deadline.
+nothing, and is meant for `drain.until`. `drain.notify` tells the app to stop consuming; while it goes on,
+work goes on coming, and the drain lasts until its deadline.
 
 This pod's channels are those that come from the address under which the broker sees us or, where several pods
 share one, those of the connections that the app has named `connection_name`.
@@ -55,7 +55,8 @@ APART: Final = 6.0
 """Seconds between the two readings: the broker's own counts are up to 5s old."""
 CHANNEL_LIMIT: Final = 500
 """Channels of one pod that are counted; a page of the API has no more."""
-COLUMNS: Final = ("vhost", "messages_unacknowledged", "consumer_count")
+COLUMNS: Final = ("name", "vhost", "messages_unacknowledged", "consumer_count")
+"""RabbitMQ answers 500 where it is to compare names that are not among them."""
 SEES_ALL: Final = frozenset({"administrator", "monitoring"})
 MANAGEMENT_PORT: Final = {"amqp": ("http", 15672), "amqps": ("https", 15671)}
 
