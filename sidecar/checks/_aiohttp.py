@@ -1,5 +1,6 @@
-"""One request through aiohttp's client that leaves nothing behind, and its failures in a result's words."""
+"""Requests through aiohttp's client that leave nothing behind, and their failures in a result's words."""
 
+import socket
 import ssl
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -19,13 +20,18 @@ BODY_LIMIT: Final = 64 * 1024
 """Bytes of a body that are read at most."""
 
 
-def new_session(target: str) -> Any:
-    """Return a client session for one request: it keeps and decompresses nothing."""
+def new_session(target: str, *, sockets: Callable[[Any], socket.socket] | None = None) -> Any:
+    """Return a client session for one request: it keeps and decompresses nothing.
+
+    Given what makes its `sockets`, it is for requests one behind the other over one connection, which is
+    kept until the session ends.
+    """
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(
             resolver=resolver.ThreadedResolver(),  # despite its name it asks the event loop
             use_dns_cache=False,
-            force_close=True,
+            force_close=sockets is None,
+            socket_factory=sockets,
         ),
         cookie_jar=aiohttp.DummyCookieJar(),
         timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
@@ -46,10 +52,21 @@ def _asking_once(target: str) -> Callable[[Any, Callable[[Any], Awaitable[Any]]]
 
 async def beginning_of(response: Any) -> str:
     """Return at most the first 64 KiB of a body, as text."""
-    body = b""
-    while len(body) < BODY_LIMIT and (chunk := await response.content.read(BODY_LIMIT - len(body))):
-        body += chunk
+    body = await _first_bytes(response, BODY_LIMIT)
     return _decoded(body, response.charset or "utf-8")
+
+
+async def body_within(response: Any, limit: int) -> bytes | None:
+    """Return a whole body; None if it is longer than so many bytes."""
+    body = await _first_bytes(response, limit + 1)
+    return body if len(body) <= limit else None
+
+
+async def _first_bytes(response: Any, limit: int) -> bytes:
+    body = bytearray()
+    while len(body) < limit and (chunk := await response.content.read(limit - len(body))):
+        body += chunk
+    return bytes(body)
 
 
 def _decoded(body: bytes, charset: str) -> str:

@@ -262,7 +262,7 @@ def _advice(check: CheckConfig, *, gates_are_given: bool) -> Iterator[str]:
             f"an outage of {check.target} would restart the app, which cures nothing; "
             "liveness is for the app itself: write gates: readiness or gates: startup"
         )
-    if not gates_are_given:
+    if not gates_are_given and check.gates:
         yield (
             f"was left to the default, readiness: an outage of {check.target} takes every replica out of the "
             "endpoints; write gates: startup to hold back a broken rollout only, or gates: readiness if meant"

@@ -1,0 +1,249 @@
+"""Reads RabbitMQ's management API, and cannot change it: GET is the only request that stands here.
+
+A visit is one connection and one request at a time. Whoever visits asks for objects by their names: a broker
+may hold 50,000 queues. What the objects mean is for `_broker`.
+"""
+
+import contextlib
+import json
+import socket
+from base64 import b64encode
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote, urlencode
+
+from sidecar import __version__
+from sidecar.checks._aiohttp import body_within, new_session, request_failures
+from sidecar.checks._answer import reason_of
+from sidecar.checks._connect import client_tls
+from sidecar.config.check import TlsConfig
+from sidecar.config.fields import Secret, Url
+from sidecar.core.check import CheckFailed, Reason
+from sidecar.support.driver import Driver
+from sidecar.support.proxy import proxy_for
+from sidecar.support.text import one_line
+
+if TYPE_CHECKING:
+    import ssl
+
+yarl = Driver("yarl", extra="all")
+
+BODY_LIMIT: Final = 1024 * 1024
+"""Bytes of an answer: some 5,000 consumers of one queue."""
+REQUEST_LIMIT: Final = 200
+"""Requests of one visit: a configuration names 50 objects, and dead letters may be followed far."""
+
+
+NO_QUERY: Final[Mapping[str, str]] = MappingProxyType({})
+
+
+class Unanswered(Exception):
+    """A question that the broker does not answer us; not a failure, for nothing was found to be wrong."""
+
+    def __init__(self, reason: Reason, sentence: str) -> None:
+        super().__init__(sentence)
+        self.reason = reason
+        self.sentence = sentence
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Access:
+    """Where the management API is, and as whom it is asked."""
+
+    url: Url
+    username: str
+    password: Secret
+    tls: TlsConfig | None = None
+
+    @property
+    def root(self) -> str:
+        """The URL that every path of the API is below; a proxy may have put it below a path of its own."""
+        prefix = self.url.path.rstrip("/").removesuffix("/api")
+        return f"{self.url.scheme}://{self.url.address}{prefix}/api"
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The headers of every request."""
+        pair = f"{self.username}:{self.password.reveal()}".encode()
+        return {
+            "Accept": "*/*",  # asked for JSON alone, RabbitMQ answers 406 where it means 404
+            "Accept-Encoding": "identity",
+            "Authorization": f"Basic {b64encode(pair).decode()}",
+            "User-Agent": f"sidecar/{__version__}",
+        }
+
+
+class Management:
+    """The management API of one broker. Holds no connection between visits."""
+
+    def __init__(self, access: Access) -> None:
+        self.connections_opened = 0
+        self._access = access
+        self._context: ssl.SSLContext | None = None
+
+    @asynccontextmanager
+    async def visit(self) -> AsyncIterator["Visit"]:
+        """Yield what reads the API over one connection, which ends with the block.
+
+        Raises:
+            CheckFailed: a file of the `tls:` block cannot be used.
+        """
+        if self._access.url.scheme == "https" and self._context is None:
+            self._context = await client_tls(self._access.tls)
+        sockets = Sockets()
+        async with new_session(self._access.url.address, sockets=sockets.new) as session:
+            try:
+                yield Visit(session, self._access, self._context, sockets)
+            finally:
+                self.connections_opened += len(sockets.seen)
+
+
+class Visit:
+    """Reads while the connection lasts."""
+
+    def __init__(
+        self, session: Any, access: Access, context: "ssl.SSLContext | None", sockets: "Sockets"
+    ) -> None:
+        self._session = session
+        self._access = access
+        self._context = context
+        self._sockets = sockets
+        self._is_proven = False
+        self._requests = 0
+
+    @property
+    def addresses(self) -> frozenset[str]:
+        """The addresses from which the requests came so far: the pod's own, as the network shows it."""
+        return frozenset(host for host, _ in self._sockets.seen)
+
+    async def get(
+        self, *path: str, columns: tuple[str, ...] = (), query: Mapping[str, str] = NO_QUERY
+    ) -> Any:
+        """Return what is at a path, its parts not yet percent-encoded; None where there is no such thing.
+
+        `columns` are the keys to ask for, those inside others as dotted names; `query` is what else a list is
+        narrowed by.
+
+        Raises:
+            Unanswered: the user has no right to see it, or the answer or the visit is too long.
+            CheckFailed: there is no answer, or not one of the management API.
+        """
+        status, answer = await self._ask(path, {**_columns(columns), **query})
+        if status == 200:
+            return answer
+        if status == 404 and _is_error(answer):
+            return None
+        raise self._unexpected(status)
+
+    async def ailment(self, check: str) -> str | None:
+        """Return why a health check of the broker fails; None if it passes.
+
+        Raises:
+            Unanswered: as with `get`, or this broker has no such check.
+            CheckFailed: as with `get`.
+        """
+        status, answer = await self._ask(("health", "checks", check), NO_QUERY)
+        verdict = answer.get("status") if isinstance(answer, dict) else None
+        if (status, verdict) == (200, "ok"):
+            return None
+        if (status, verdict) == (503, "failed"):
+            return one_line(str(answer.get("reason", "")), limit=100)
+        if status == 404 and _is_error(answer):
+            raise Unanswered(Reason.UNAVAILABLE, f"the broker has no health check {check}")
+        raise self._unexpected(status)
+
+    @property
+    def _target(self) -> str:
+        return self._access.url.address
+
+    async def _ask(self, path: tuple[str, ...], query: Mapping[str, str]) -> tuple[int, Any]:
+        """Return the status and the JSON of an answer, which is None where an error has none.
+
+        Raises:
+            Unanswered: the user has no right to see it, or the answer or the visit is too long.
+            CheckFailed: there is no answer, or it is not from RabbitMQ.
+        """
+        self._requests += 1
+        if self._requests > REQUEST_LIMIT:
+            raise Unanswered(Reason.UNAVAILABLE, f"it would take more than {REQUEST_LIMIT} requests")
+        with request_failures(self._target):
+            async with self._session.get(self._url(path, query), **self._options()) as response:
+                self._sockets.look()
+                body = await body_within(response, BODY_LIMIT)
+        answer = self._read(response.status, body)
+        if response.status == 401:
+            raise self._refusal(response.headers, answer)
+        self._is_proven = True
+        return response.status, answer
+
+    def _url(self, path: tuple[str, ...], query: Mapping[str, str]) -> Any:
+        parts = "/".join(quote(part, safe="") for part in path)
+        asked = f"?{urlencode(query, safe=',')}" if query else ""
+        return yarl.URL(f"{self._access.root}/{parts}{asked}", encoded=True)
+
+    def _options(self) -> dict[str, Any]:
+        url, tls = self._access.url, self._access.tls
+        return {
+            "headers": self._access.headers,
+            "allow_redirects": False,
+            "proxy": proxy_for(url.scheme, url.host, url.port),
+            "ssl": self._context or True,
+            "server_hostname": tls.server_name if tls else None,
+        }
+
+    def _read(self, status: int, body: bytes | None) -> Any:
+        if body is None and self._is_proven:
+            raise Unanswered(Reason.UNAVAILABLE, f"the answer is longer than {BODY_LIMIT // 1024} KiB")
+        try:
+            return json.loads(body or b"")
+        except (ValueError, RecursionError) as error:
+            if status != 200:
+                return None
+            raise self._unexpected(status) from error
+
+    def _refusal(self, headers: Any, answer: Any) -> Exception:
+        """Return what a 401 means: RabbitMQ says it of logins, and of rights too, where others say 403."""
+        why = one_line(str(answer.get("reason", "")), limit=80) if isinstance(answer, dict) else ""
+        if "WWW-Authenticate" in headers or "log in" in why or not why:
+            return CheckFailed(Reason.AUTH, f"{self._target} refused the login: {why or 'status 401'}")
+        return Unanswered(Reason.FORBIDDEN, f"the broker says {why!r}")
+
+    def _unexpected(self, status: int) -> CheckFailed:
+        """Return what an answer means that a management API does not give when it is well."""
+        reason = Reason.PROTOCOL if status == 200 else reason_of(status)
+        return CheckFailed(reason, f"{self._target} answered {status}, and not as a management API does")
+
+
+class Sockets:
+    """Makes the sockets of a visit, and notes the local address of each that came to be connected."""
+
+    def __init__(self) -> None:
+        self.seen: set[tuple[str, int]] = set()
+        self._made: list[socket.socket] = []
+
+    def new(self, address: tuple[Any, ...]) -> socket.socket:
+        """Return a new socket for an address of `getaddrinfo`."""
+        family, kind, protocol, *_ = address
+        made = socket.socket(family, kind, protocol)
+        self._made.append(made)
+        return made
+
+    def look(self) -> None:
+        """Note which of them are connected now."""
+        for made in self._made:
+            with contextlib.suppress(OSError):  # closed, or never connected
+                made.getpeername()
+                host, port, *_ = made.getsockname()
+                self.seen.add((host, port))
+
+
+def _columns(columns: tuple[str, ...]) -> Mapping[str, str]:
+    return {"columns": ",".join(columns)} if columns else {}
+
+
+def _is_error(answer: Any) -> bool:
+    """Whether an answer is an error in RabbitMQ's own words."""
+    return isinstance(answer, dict) and "error" in answer

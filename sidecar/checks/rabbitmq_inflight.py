@@ -1,0 +1,244 @@
+r"""Counts what this pod's consumers were sent and have not acknowledged: a drain waits until it is nothing.
+
+Up means that this pod has nothing in flight: two readings of the management API, 6s apart, found nothing
+unacknowledged on its channels. RabbitMQ counts every 5s, so that one reading may be from before the last
+delivery. Down means that something is in flight, which is normal while the app works: the check can gate
+nothing, and is meant for `drain.until`. `drain.notify` tells the app to stop consuming; while it goes on,
+work goes on coming, and the drain lasts until its deadline.
+
+This pod's channels are those that come from the address under which the broker sees us or, where several pods
+share one, those of the connections that the app has named `connection_name`.
+
+The reason is `contract` while something is in flight, and `forbidden` while we may not see what is: a user
+with the tag `management` sees the channels of its own name only. So ask as the app's own user, or as one with
+the tag `monitoring`. As the former the check stays down until it has seen a channel of this pod once.
+
+Nothing is declared, consumed or requeued, and AMQP is not spoken. A run makes 4 requests, and with
+`connection_name` one more for each of these connections, twice.
+
+Permissions: the tag `management`, and the virtual host.
+Reasons that waiting does not cure: auth, tls.
+
+```yaml
+checks:
+  - name: app
+    type: http
+    url: http://localhost:8080/healthz
+    gates: readiness
+  - name: inflight
+    type: rabbitmq-inflight
+    url: amqp://rabbitmq/ci
+    username: ${AMQP_USERNAME}
+    password: ${AMQP_PASSWORD}
+drain:
+  until: [{check: inflight}]
+  deadline: 60s
+  notify: {post: "http://localhost:8080/stop"}
+```
+"""
+
+import asyncio
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Final
+from urllib.parse import unquote
+
+from sidecar.checks._management import Access, Management, Unanswered, Visit, yarl
+from sidecar.config.check import CheckType, UrlCheckConfig, option
+from sidecar.config.fields import Label, Secret, Span, Url, UrlKind
+from sidecar.config.problems import Mistake
+from sidecar.core.check import CheckFailed, Reason
+from sidecar.core.verdict import Gate
+
+APART: Final = 6.0
+"""Seconds between the two readings: the broker's own counts are up to 5s old."""
+CHANNEL_LIMIT: Final = 500
+"""Channels of one pod that are counted; a page of the API has no more."""
+COLUMNS: Final = ("name", "vhost", "messages_unacknowledged", "consumer_count")
+"""RabbitMQ answers 500 where it is to compare names that are not among them."""
+SEES_ALL: Final = frozenset({"administrator", "monitoring"})
+MANAGEMENT_PORT: Final = {"amqp": ("http", 15672), "amqps": ("https", 15671)}
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class RabbitmqInflightConfig(UrlCheckConfig):
+    """Whose deliveries are counted, and where."""
+
+    gates: frozenset[Gate] = option("`none`: work in flight is no fault.", default=frozenset())
+    interval: Span = option("Time from one run to the next while up; a drain asks at once.", default=60.0)
+    timeout: Span = option("Deadline of one run, of which 6s are between two readings.", default=15.0)
+    failure_threshold: int = option("How many failures in a row turn the check down.", default=1)
+    url: Annotated[Url, UrlKind((("amqp", 5672), ("amqps", 5671)))] = option(
+        "The app's URL: amqp://HOST:PORT/VHOST, or amqps:// for TLS."
+    )
+    management_url: Annotated[Url, UrlKind((("http", 15672), ("https", 15671)))] | None = option(
+        "URL of the management API; port 15672 of the same host if left out, with amqps:// 15671 and TLS.",
+        default=None,
+    )
+    connection_name: Label | None = option(
+        "Name that this pod gives its connections, where others come from the same address.", default=None
+    )
+
+    @property
+    def target(self) -> str:
+        """The address of the management API."""
+        return self.access.url.address
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """The host of the management API."""
+        return (self.access.url.host,)
+
+    @property
+    def vhost(self) -> str:
+        """The virtual host."""
+        return unquote(self.url.path[1:]) or "/"
+
+    @property
+    def access(self) -> Access:
+        """Where the management API is, and as whom it is asked."""
+        username, password = self.credentials
+        scheme, port = MANAGEMENT_PORT[self.url.scheme]
+        return Access(
+            url=self.management_url or Url(scheme=scheme, host=self.url.host, port=port),
+            username=username or "guest",
+            password=password or Secret("guest"),
+            tls=self.tls,
+        )
+
+    def rules(self) -> Iterator[Mistake]:
+        """Yield what is wrong across the keys."""
+        yield from super().rules()
+        if self.gates:
+            yield Mistake("would hold back a pod for working; write gates: none", key="gates")
+        if self.timeout <= APART:
+            yield Mistake(f"leaves no time beside the {APART:g}s between two readings", key="timeout")
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What is in flight at one moment, as far as the broker has counted."""
+
+    channels: int = 0
+    consumers: int = 0
+    unacknowledged: int = 0
+
+    @classmethod
+    def of(cls, channels: Iterable[Mapping[str, Any]], vhost: str) -> "Reading":
+        """Add up the channels of a virtual host; one that was not counted yet has nothing."""
+        ours = [each for each in channels if each.get("vhost") == vhost]
+        return cls(
+            len(ours),
+            sum(int(each.get("consumer_count") or 0) for each in ours),
+            sum(int(each.get("messages_unacknowledged") or 0) for each in ours),
+        )
+
+    def __str__(self) -> str:
+        """Return it as a sentence."""
+        return (
+            f"{self.unacknowledged} messages are not acknowledged, by {self.consumers} consumers "
+            f"on {self.channels} channels of this pod"
+        )
+
+
+class RabbitmqInflightCheck:
+    """Holds no connection; remembers whether it has ever seen a channel of this pod."""
+
+    def __init__(self, config: RabbitmqInflightConfig) -> None:
+        self._config = config
+        self._management = Management(config.access)
+        self._can_see = False
+
+    @property
+    def connections_opened(self) -> int:
+        """How many connections were opened."""
+        return self._management.connections_opened
+
+    async def run(self) -> None:
+        """Read twice, unless the first reading finds something."""
+        await self._expect_nothing()
+        await asyncio.sleep(APART)
+        await self._expect_nothing()
+
+    async def aclose(self) -> None:
+        """Do nothing: no connection is kept."""
+
+    async def _expect_nothing(self) -> None:
+        try:
+            async with self._management.visit() as visit:
+                reading = await self._read(visit)
+        except Unanswered as unanswered:
+            raise CheckFailed(unanswered.reason, f"{self._config.target}: {unanswered.sentence}") from None
+        if reading.unacknowledged:
+            raise CheckFailed(Reason.CONTRACT, f"{self._config.target}: {reading}")
+        if not self._can_see:
+            raise CheckFailed(
+                Reason.FORBIDDEN,
+                f"{self._config.target}: has shown no channel of this pod yet; ask as the app's own user, or "
+                "with the tag monitoring",
+            )
+
+    async def _read(self, visit: Visit) -> Reading:
+        """Return what is in flight now, and note whether we could see it.
+
+        Raises:
+            Unanswered: the broker does not let us see it.
+            CheckFailed: it does not answer.
+        """
+        tags = await visit.get("whoami")
+        channels = await self._channels(visit)
+        self._can_see = self._can_see or bool(channels) or bool(SEES_ALL & set(_tags(tags)))
+        return Reading.of(channels, self._config.vhost)
+
+    async def _channels(self, visit: Visit) -> Sequence[Mapping[str, Any]]:
+        wanted = self._config.connection_name
+        if wanted is None:
+            return await self._channels_by_address(visit)
+        named = self._listed(await visit.get("connections", columns=("name", "user_provided_name")))
+        ours = [each.get("name") for each in named if each.get("user_provided_name") == wanted]
+        return [
+            channel
+            for name in ours
+            for channel in self._listed(
+                await visit.get("connections", str(name), "channels", columns=COLUMNS)
+            )
+        ]
+
+    async def _channels_by_address(self, visit: Visit) -> Sequence[Mapping[str, Any]]:
+        """Return the channels whose names begin with an address of ours, as the names of all channels do."""
+        ours = "|".join(re.escape(address) for address in sorted(visit.addresses))
+        page = await visit.get(
+            "channels",
+            columns=COLUMNS,
+            query={"page": "1", "page_size": str(CHANNEL_LIMIT), "use_regex": "true", "name": f"^({ours}):"},
+        )
+        return self._listed(page.get("items") if isinstance(page, dict) else page)
+
+    def _listed(self, answer: Any) -> Sequence[Mapping[str, Any]]:
+        """Return the objects of a list; what is gone has none.
+
+        Raises:
+            CheckFailed: it is no list of objects.
+        """
+        if answer is None:
+            return ()
+        if not isinstance(answer, list) or not all(isinstance(each, dict) for each in answer):
+            raise CheckFailed(
+                Reason.PROTOCOL, f"{self._config.target} answered, and not as a management API does"
+            )
+        return answer
+
+
+def _tags(whoami: Any) -> Sequence[str]:
+    """Return the tags of a user: a list since RabbitMQ 3.9, and words with commas before."""
+    tags = whoami.get("tags", ()) if isinstance(whoami, dict) else ()
+    return tags.split(",") if isinstance(tags, str) else tags
+
+
+check_type = CheckType(
+    config=RabbitmqInflightConfig,
+    build=RabbitmqInflightCheck,
+    drivers=(yarl,),
+    permanent=frozenset({Reason.AUTH, Reason.TLS}),
+)
