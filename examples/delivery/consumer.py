@@ -25,9 +25,7 @@ log = logging.getLogger("consumer")
 class Consumer:
     """Handles messages one after another of each, several at a time; knows how many are under way."""
 
-    def __init__(
-        self, database: "asyncpg.Pool[asyncpg.Record]", flaws: list[Flaw], *, work: float, before_ack: float
-    ) -> None:
+    def __init__(self, database: asyncpg.Pool, flaws: list[Flaw], *, work: float, before_ack: float) -> None:
         self.under_way = 0
         self._is_idle = asyncio.Event()
         self._is_idle.set()
@@ -58,12 +56,10 @@ class Consumer:
         except (ValueError, KeyError, TypeError):
             await message.reject(requeue=False)
             return
-        if Flaw.EAGER_ACK in self._flaws:
-            await message.ack()
         await asyncio.sleep(self._work)
         await self._record(message.message_id or "", build, step)
         await asyncio.sleep(self._before_ack)
-        if not {Flaw.AUTO_ACK, Flaw.EAGER_ACK} & set(self._flaws):
+        if Flaw.AUTO_ACK not in self._flaws:
             await message.ack()
 
     async def _record(self, message_id: str, build: str, step: int) -> None:

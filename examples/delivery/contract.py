@@ -10,7 +10,7 @@ from typing import Final
 
 from aio_pika import ExchangeType
 from aio_pika.abc import AbstractChannel, AbstractExchange, AbstractQueue
-from asyncpg import Connection, Record
+from asyncpg import Connection
 
 EXCHANGE: Final = "builds"
 QUEUE: Final = "run-build"
@@ -44,8 +44,6 @@ class Flaw(StrEnum):
     """Some of what is published has nowhere to go."""
     AUTO_ACK = "auto-ack"
     """What a consumer that dies had been sent is gone."""
-    EAGER_ACK = "eager-ack"
-    """What is acknowledged has not been done yet."""
     NO_PREFETCH = "no-prefetch"
     """One consumer takes all that there is."""
     NO_CONSTRAINT = "no-constraint"
@@ -80,7 +78,7 @@ async def declare(channel: AbstractChannel, flaws: list[Flaw]) -> tuple[Abstract
     return exchange, queue
 
 
-async def create_tables(connection: Connection[Record], flaws: list[Flaw]) -> None:
+async def create_tables(connection: Connection, flaws: list[Flaw]) -> None:
     """Create what a consumer records: which messages it has handled, and how far each build has come."""
     await connection.execute(TABLES)
     if Flaw.NO_CONSTRAINT not in flaws:
