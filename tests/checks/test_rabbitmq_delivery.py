@@ -1,17 +1,23 @@
 """The check type `rabbitmq-delivery`, against a real broker and its management API."""
 
 import asyncio
+import json
 import re
 import ssl
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Final
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import aiormq
 import pytest
 from aiormq.abc import AbstractChannel
 
+from sidecar.checks._management import REQUEST_LIMIT
+from sidecar.checks.rabbitmq_delivery import DeliveryConfig
+from sidecar.config.problems import ConfigError
 from sidecar.core.check import Reason
 from sidecar.core.result import Outcome, Result
 from sidecar.runtime.runner import CANCEL_GRACE
@@ -22,10 +28,12 @@ from tests.checks.contract import (
     CheckContract,
     Keys,
     ending,
+    load_one,
     mounted,
     run_once,
 )
-from tests.network import Address, Connection, silent, talking
+from tests.network import Address, Connection, Fake, silent, talking
+from tests.network.tls import Certificates, server_context
 from tools.servers import Permissions, RabbitServer
 
 QUICK_STATISTICS: Final = (
@@ -36,6 +44,7 @@ QUICK_STATISTICS: Final = (
 """Statistics within a second instead of within five: they are collected as often as the finest are kept."""
 NOTHING: Final = Permissions("^$", "^$", "^$")
 """All the permissions that the check needs."""
+ODD: Final = "a:b@c/d%e f?#[é"
 WHERE: Final = "where the dead letters of queue {} go cannot be verified:"
 Act = Callable[[], Awaitable[object]]
 
@@ -192,6 +201,7 @@ async def test_one_run_reports_every_rule_of_topology_that_is_violated(
     ]
     await counted(rabbit, "v-run")
     last = await run_once(keys(rabbit, queues=wanted("v-run"), bindings=bindings, dead_letter="required"))
+    await channel.queue_delete("v-run")  # and the transient exchange with it
 
     failure = Outcome.FAILURE
     assert told(results[0]) == (
@@ -679,7 +689,7 @@ class Overheard:
 @asynccontextmanager
 async def overhearing(
     target: Address, *, tls: ssl.SSLContext | None = None, at: int = 0, act: Act | None = None
-) -> AsyncIterator[tuple[Address, Overheard]]:
+) -> AsyncIterator[tuple[Fake, Overheard]]:
     """Pass everything to a server and back; before the request number `at` is passed on, `act`."""
     heard = Overheard()
 
@@ -752,43 +762,334 @@ def left_in(rabbit: RabbitServer) -> dict[str, list[str]]:
     }
 
 
-@pytest.mark.parametrize("at", [1, 2, 5])
+@pytest.mark.parametrize("at", [1, 2, 4])
 @pytest.mark.parametrize(
     ("fault", "reason"),
-    [("kill", Reason.UNAVAILABLE), ("pause", Reason.TIMEOUT), ("stop", Reason.UNAVAILABLE)],
+    [
+        ("kill", Reason.UNAVAILABLE),
+        ("pause", Reason.TIMEOUT),
+        ("reset", Reason.UNAVAILABLE),
+        ("lock", Reason.AUTH),
+    ],
 )
 async def test_a_broker_that_goes_away_in_mid_run_is_told_in_time_and_nothing_is_left(
     breakable_rabbit: RabbitServer, at: int, fault: str, reason: Reason
 ) -> None:
+    """Killed, paused, its connections reset and further ones refused, the user locked out."""
     server = breakable_rabbit
     server.add_user("reader", "pw", tags="management", vhosts={"/": NOTHING})
     server.api("PUT", "/queues/%2F/f-run", {"durable": True})
     before = await asyncio.to_thread(left_in, server)
 
     async def strike() -> None:
-        if fault == "stop":
-            await asyncio.to_thread(server.control, "stop_app")
+        if fault == "reset":
+            address.shut()
+            raise ConnectionResetError
+        if fault == "lock":
+            await asyncio.to_thread(server.add_user, "reader", "another", tags="management")
         else:
             await asyncio.to_thread(getattr(server, fault))
 
     wishes = {"queues": wanted("f-run"), "dead_letter": "required", "exchanges": wanted("amq.topic")}
-    async with overhearing(api_of(server), at=at, act=strike) as (address, _):
-        url = {"management_url": f"http://{address}"}
-        deadline = 1.0 if fault == "pause" else 30.0
-        async with mounted({**keys(server, **wishes), **url}, deadline=f"{deadline:.0f}s") as runner:
-            result = await runner.run()
-            server.resume()
-            if fault == "stop":
-                await asyncio.to_thread(server.control, "start_app")
-            await asyncio.to_thread(server.start)
-            await until(lambda: "queues" in left_in(server))
-            after = await run_once(keys(server, **wishes))
+    async with overhearing(api_of(server), at=at, act=strike) as (address, heard):
+        struck = {**keys(server, **wishes), "management_url": f"http://{address}"}
+        result = await run_once(struck, deadline="1s")
+    server.resume()
+    await asyncio.to_thread(server.start)
+    server.add_user("reader", "pw", tags="management", vhosts={"/": NOTHING})
+    after = await run_once(keys(server, **wishes))
 
     assert result.reason is reason, result.message
-    assert result.duration < deadline + CANCEL_GRACE + SLACK
-    assert after.reason in (None, Reason.CONTRACT)
+    assert result.duration < 1 + CANCEL_GRACE + SLACK
+    assert (len(heard.requests), heard.connections) == (at, 1)
     assert after.message in (
         "queue f-run has no dead-letter exchange",
         "queue f-run: no policy is known that may name a dead-letter exchange",
     )
     assert await asyncio.to_thread(left_in, server) == before
+
+
+async def test_the_api_is_asked_over_tls_as_the_tls_block_says(
+    rabbit: RabbitServer, certificates: Certificates
+) -> None:
+    ca = str(certificates.ca)
+    async with overhearing(api_of(rabbit), tls=server_context(certificates.good)) as (address, heard):
+
+        async def run(**tls: object) -> Result:
+            url = {"url": "amqps://reader:pw@r", "management_url": f"https://{address}"}
+            return await run_once({"type": "rabbitmq-delivery", **url, "tls": tls})
+
+        assert ending(await run(ca=ca)) == SUCCESS
+        assert ending(await run(insecure=True)) == SUCCESS
+        assert (await run()).reason is Reason.TLS
+        assert (await run(ca=ca, server_name="elsewhere.test")).reason is Reason.TLS
+        assert heard.connections == 2
+
+
+async def test_takes_any_character_in_names_and_credentials(
+    rabbit: RabbitServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vhost = "a/b c%2Fd"
+    rabbit.add_vhost(vhost)
+    rabbit.add_user(ODD, ODD, tags="management", vhosts={vhost: NOTHING})
+    rabbit.set_permissions("guest", Permissions(), vhost=vhost)
+    path = quote(vhost, safe="")
+    for sort, more in (("exchanges", {"type": "topic"}), ("queues", {})):
+        rabbit.api("PUT", f"/{sort}/{path}/{quote(ODD, safe='')}", {"durable": True, **more})
+    binding = f"/bindings/{path}/e/{quote(ODD, safe='')}/q/{quote(ODD, safe='')}"
+    rabbit.api("POST", binding, {"routing_key": ODD})
+    monkeypatch.setenv("ODD", ODD)
+    wishes = {
+        "type": "rabbitmq-delivery",
+        "queues": wanted(ODD),
+        "exchanges": wanted(ODD),
+        "bindings": [{"exchange": ODD, "queue": ODD, "routing_key": ODD}],
+    }
+    api = f"127.0.0.1:{rabbit.management_port}"
+
+    results = [
+        await run_once(
+            {**wishes, "url": f"amqp://r/{path}", "management_url": f"http://${{ODD}}:${{ODD}}@{api}"}
+        ),
+        await run_once(
+            {**wishes, "url": f"amqp://${{ODD}}:${{ODD}}@r/{path}", "management_url": f"http://{api}"}
+        ),
+    ]
+
+    assert [ending(result) for result in results] == [SUCCESS] * 2
+
+
+def answering(*answers: bytes) -> AbstractAsyncContextManager[Address]:
+    """Answer each request with the next of these, the last one again and again."""
+
+    async def script(connection: Connection) -> None:
+        left = list(answers)
+        while await connection.read():
+            await connection.send(left.pop(0) if len(left) > 1 else left[0])
+
+    return talking(script)
+
+
+def answer(body: bytes, status: str = "200 OK", *headers: str) -> bytes:
+    head = "\r\n".join([f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", *headers, "", ""])
+    return head.encode() + body
+
+
+WELL: Final = answer(b'{"status":"ok"}')
+LOGIN: Final = answer(
+    b'{"error":"not_authorized","reason":"no"}', "401 Unauthorized", 'WWW-Authenticate: Basic realm="R"'
+)
+NOT_FROM_HERE: Final = answer(
+    b'{"error":"not_authorised","reason":"User can only log in via localhost"}', "401 Unauthorized"
+)
+DEFAULT: Final = answer(
+    b'{"items":[{"name":"","type":"direct","durable":true,"auto_delete":false,"internal":false,"arguments":{}}]}'
+)
+GONE: Final = answer(b'{"error":"Object Not Found","reason":"Not Found"}', "404 Not Found")
+
+
+@pytest.mark.parametrize(
+    ("answers", "reason", "said"),
+    [
+        ([answer(b"<html>")], Reason.PROTOCOL, "answered 200, and not as a management API does"),
+        ([answer(b"[" * 50_000)], Reason.PROTOCOL, "answered 200, and not as a management API does"),
+        ([answer(b"[]")], Reason.PROTOCOL, "answered 200, and not as a management API does"),
+        ([answer(b'{"status":"failed"}')], Reason.PROTOCOL, "answered 200, and not as a management API"),
+        ([answer(b"x" * 2_000_000)], Reason.PROTOCOL, "answered 200, and not as a management API does"),
+        ([answer(b"", "503 No")], Reason.UNAVAILABLE, "answered 503, and not as a management API does"),
+        ([answer(b"", "404 No")], Reason.NOT_FOUND, "answered 404, and not as a management API does"),
+        ([answer(b"", "403 No")], Reason.FORBIDDEN, "answered 403, and not as a management API does"),
+        ([answer(b"", "302 No", "Location: /login")], Reason.CONTRACT, "answered 302"),
+        ([answer(b"", "401 No")], Reason.AUTH, "refused the login: status 401"),
+        ([LOGIN], Reason.AUTH, "refused the login: no"),
+        ([NOT_FROM_HERE], Reason.AUTH, "refused the login: User can only log in via localhost"),
+        ([WELL, answer(b"[]")], Reason.NOT_FOUND, "has no virtual host /"),
+        ([WELL, GONE], Reason.NOT_FOUND, "has no virtual host /"),
+        ([WELL, answer(b'{"items":[{"name":"x"}]}')], Reason.PROTOCOL, "answered 200, and not as a"),
+        ([WELL, answer(b'{"items":[{"name":""}]}')], Reason.PROTOCOL, "answered without the type"),
+        ([WELL, DEFAULT, answer(b"[]")], Reason.PROTOCOL, "answered without the name"),
+        ([WELL, DEFAULT, GONE], Reason.NOT_FOUND, "queue x does not exist"),
+        ([WELL, DEFAULT, answer(b"", "500 No")], Reason.UNAVAILABLE, "answered 500"),
+    ],
+)
+async def test_names_what_is_no_management_api(answers: list[bytes], reason: Reason, said: str) -> None:
+    async with answering(*answers) as address:
+        result = await run_once(
+            {
+                "type": "rabbitmq-delivery",
+                "url": "amqp://r",
+                "management_url": f"http://{address}",
+                "queues": wanted("x"),
+            }
+        )
+
+    assert result.reason is reason, result.message
+    assert said in result.message
+
+
+@pytest.mark.parametrize(
+    ("answers", "said"),
+    [
+        (
+            [GONE, DEFAULT],
+            "whether the broker takes messages cannot be verified: the broker has no health check alarms",
+        ),
+        (
+            [WELL, DEFAULT, answer(b"x" * 2_000_000)],
+            "queue x cannot be verified: the answer is longer than 1024 KiB",
+        ),
+    ],
+)
+async def test_what_a_broker_cannot_tell_is_no_failure(answers: list[bytes], said: str) -> None:
+    wishes = {"queues": wanted("x")} if len(answers) == 3 else {}
+    async with answering(*answers) as address:
+        url = {"url": "amqp://r", "management_url": f"http://{address}"}
+        result = await run_once({"type": "rabbitmq-delivery", **url, **wishes})
+
+    assert (result.outcome, result.message) == (Outcome.WARNING, said)
+
+
+async def test_a_run_asks_no_more_than_its_bound() -> None:
+    """Dead letters that go from exchange to exchange without end."""
+    number = iter(range(10_000))
+
+    async def script(connection: Connection) -> None:
+        while said := await connection.read():
+            asked = unquote(said.split(b" ")[1].decode())
+            requests.append(asked)
+            await connection.send(_endless_answer(asked, next(number)))
+
+    requests: list[str] = []
+    async with talking(script) as address:
+        url = {"url": "amqp://r", "management_url": f"http://{address}"}
+        result = await run_once(
+            {"type": "rabbitmq-delivery", **url, "queues": wanted("x"), "dead_letter": "required"}
+        )
+
+    assert len(requests) == REQUEST_LIMIT
+    assert (result.outcome, result.message) == (
+        Outcome.WARNING,
+        f"{WHERE.format('x')} it would take more than {REQUEST_LIMIT} requests",
+    )
+
+
+def _endless_answer(asked: str, number: int) -> bytes:
+    traits = {"durable": True, "auto_delete": False, "internal": False, "exclusive": False}
+    if "health" in asked:
+        return WELL
+    if "bindings" in asked:
+        way = {
+            "destination": f"e{number}",
+            "destination_type": "exchange",
+            "routing_key": "",
+            "arguments": {},
+        }
+        return answer(json.dumps([way]).encode())
+    if "queues" in asked:
+        arguments = {"x-dead-letter-exchange": "e"}
+        return answer(json.dumps({"name": "x", "type": "classic", "arguments": arguments, **traits}).encode())
+    name = asked.rpartition("name=^")[2].rstrip("$")
+    exchange = {"name": name, "type": "fanout", "arguments": {}, **traits}
+    return answer(json.dumps({"items": [exchange]}).encode())
+
+
+def config(**more: object) -> DeliveryConfig:
+    only = load_one({"type": "rabbitmq-delivery", **more}).checks[0]
+    assert isinstance(only, DeliveryConfig)
+    return only
+
+
+def test_it_runs_rarely() -> None:
+    only = config(url="amqp://r")
+
+    assert (only.interval, only.timeout) == (300.0, 15.0)
+
+
+@pytest.mark.parametrize(
+    ("keys", "root", "login"),
+    [
+        ({"url": "amqp://r"}, "http://r:15672/api", ("guest", "guest")),
+        ({"url": "amqps://r/ci"}, "https://r:15671/api", ("guest", "guest")),
+        ({"url": "amqp://a:b@[::1]:5"}, "http://[::1]:15672/api", ("a", "b")),
+        ({"url": "amqp://r", "username": "a", "password": "b"}, "http://r:15672/api", ("a", "b")),
+        ({"url": "amqp://a:b@r", "management_url": "https://m"}, "https://m:443/api", ("a", "b")),
+        ({"url": "amqp://a:b@r", "management_url": "http://c:d@m/x/api/"}, "http://m:80/x/api", ("c", "d")),
+        ({"url": "amqp://a@r"}, "http://r:15672/api", ("a", "")),
+    ],
+)
+def test_the_management_api_follows_from_the_url_unless_it_is_given(
+    keys: dict[str, object], root: str, login: tuple[str, str]
+) -> None:
+    access = config(**keys).access
+
+    assert (access.root, (access.username, access.password.reveal())) == (root, login)
+
+
+def test_what_is_asked_is_the_management_api() -> None:
+    only = config(url="amqp://broker/ci", management_url="http://elsewhere:8080")
+
+    assert (only.target, only.hosts, only.port, only.vhost) == (
+        "elsewhere:8080",
+        ("elsewhere",),
+        8080,
+        "ci",
+    )
+
+
+@pytest.mark.parametrize(
+    ("keys", "sentence"),
+    [
+        ({"tls": {}}, "checks.it.tls: has no use without TLS; write management_url with https://"),
+        ({"queues": wanted("a", "a")}, "checks.it.queues: has 'a' twice; remove one"),
+        ({"exchanges": wanted("a", "a")}, "checks.it.exchanges: has 'a' twice; remove one"),
+        ({"dead_letter": "required"}, "checks.it.dead_letter: is about the queues that the check lists"),
+        ({"consumers": {}}, "checks.it.consumers: is about the queues that the check lists"),
+        ({"messages": {}}, "checks.it.messages: is about the queues that the check lists"),
+        ({"backlog": {"max_ready": 1}}, "checks.it.backlog: is about the queues that the check lists"),
+        ({"own": {"connection_name": "a"}}, "checks.it.own: has no use without consumers"),
+        (
+            {"queues": [{"name": "a", "type": "stream"}], "dead_letter": "x"},
+            "checks.it.dead_letter: is nothing that a stream has; give a another check",
+        ),
+        (
+            {"queues": [{"name": "a", "type": "quorum", "durable": False}]},
+            "checks.it.queues[0].type: quorum queues are always durable",
+        ),
+        (
+            {"queues": [{"name": "a", "type": "stream", "exclusive": True}]},
+            "checks.it.queues[0].type: stream queues are always durable",
+        ),
+        (
+            {"queues": wanted("a"), "consumers": {"prefetch": {"min": 5, "max": 4}}},
+            "checks.it.consumers.prefetch.max: is less than min",
+        ),
+        ({"queues": wanted("a"), "messages": {"persistent": False}}, "messages.persistent: asks for nothing"),
+        ({"queues": wanted("a"), "backlog": {}}, "checks.it.backlog: asks for nothing"),
+        ({"queues": wanted("a"), "consumers": {}, "own": {}}, "checks.it.own: says nothing"),
+        ({"unroutable": "allow"}, "unknown choice 'allow'"),
+        (
+            {"queues": wanted(*(f"q{number}" for number in range(51)))},
+            "checks.it: has 51 exchanges, queues and bindings, each of them a request",
+        ),
+    ],
+)
+def test_what_makes_no_sense_is_refused(keys: dict[str, object], sentence: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        config(url="amqp://r", **keys)
+
+    assert sentence in str(refused.value)
+
+
+def test_fifty_objects_are_not_too_many() -> None:
+    assert len(config(url="amqp://r", queues=wanted(*(f"q{number}" for number in range(50)))).queues) == 50
+
+
+def test_the_file_imports_without_its_drivers() -> None:
+    program = (
+        "import sys; from sidecar.checks import InstalledTypes;"
+        "found = InstalledTypes().find('rabbitmq-delivery');"
+        "print(found.config.__name__, {'aiohttp', 'aiormq', 'aio_pika', 'pamqp'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+
+    assert done.stdout == "DeliveryConfig set()\n"
