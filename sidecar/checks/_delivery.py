@@ -166,8 +166,8 @@ class _Survey:
                 continue
             seen.add(name)
             if name == DEFAULT_EXCHANGE:
-                for each in _of_default_exchange(keys):
-                    yield each
+                for queue in _of_default_exchange(keys):
+                    yield queue
                 continue
             path = ("exchanges", self._vhost, name, "bindings", "source")
             taken = [each for each in await self._bindings_of(*path) if each.takes(entered.type, keys)]

@@ -318,7 +318,7 @@ async def test_dead_letters_are_followed_to_their_end(
     arguments: dict[str, str],
     fault: str | None,
 ) -> None:
-    first = {"alternate-exchange": "d-last"}
+    first: dict[str, Any] = {"alternate-exchange": "d-last"}
     await channel.exchange_declare("d-first", exchange_type="direct", durable=True, arguments=first)
     await channel.exchange_declare("d-second", exchange_type="topic", durable=True)
     await channel.exchange_declare("d-last", exchange_type="fanout", durable=True)

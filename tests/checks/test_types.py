@@ -22,7 +22,7 @@ from tests.checks.contract import ending
 
 Installed = Callable[..., InstalledTypes]
 
-OWN = ("dns", "exec", "file", "http", "rabbitmq", "redis", "s3", "tcp")
+OWN = ("dns", "exec", "file", "http", "rabbitmq", "rabbitmq-delivery", "redis", "s3", "tcp")
 
 
 def test_every_file_of_ours_is_a_type_of_its_name() -> None:
