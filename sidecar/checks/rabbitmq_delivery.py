@@ -167,6 +167,16 @@ class DeliveryConfig(Contract, UrlCheckConfig):
         yield from self.mistakes()
         if self.tls is not None and self.management.scheme == "http":
             yield Mistake("has no use without TLS; write management_url with https://", key="tls")
+        if ":" in self.access.username:
+            yield Mistake(
+                "has a user name with a colon, which HTTP does not carry; ask as somebody else",
+                key=self._key_of_login(),
+            )
+
+    def _key_of_login(self) -> str:
+        if self.management.username is not None:
+            return "management_url"
+        return "url" if self.username is None else "username"
 
 
 class DeliveryCheck:

@@ -829,9 +829,9 @@ async def test_the_api_is_asked_over_tls_as_the_tls_block_says(
 async def test_takes_any_character_in_names_and_credentials(
     rabbit: RabbitServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    vhost = "a/b c%2Fd"
+    vhost, user = "a/b c%2Fd", ODD.replace(":", "")
     rabbit.add_vhost(vhost)
-    rabbit.add_user(ODD, ODD, tags="management", vhosts={vhost: NOTHING})
+    rabbit.add_user(user, ODD, tags="management", vhosts={vhost: NOTHING})
     rabbit.set_permissions("guest", Permissions(), vhost=vhost)
     path = quote(vhost, safe="")
     for sort, more in (("exchanges", {"type": "topic"}), ("queues", {})):
@@ -839,6 +839,7 @@ async def test_takes_any_character_in_names_and_credentials(
     binding = f"/bindings/{path}/e/{quote(ODD, safe='')}/q/{quote(ODD, safe='')}"
     rabbit.api("POST", binding, {"routing_key": ODD})
     monkeypatch.setenv("ODD", ODD)
+    monkeypatch.setenv("LOGIN", user)
     wishes = {
         "type": "rabbitmq-delivery",
         "queues": wanted(ODD),
@@ -849,10 +850,10 @@ async def test_takes_any_character_in_names_and_credentials(
 
     results = [
         await run_once(
-            {**wishes, "url": f"amqp://r/{path}", "management_url": f"http://${{ODD}}:${{ODD}}@{api}"}
+            {**wishes, "url": f"amqp://r/{path}", "management_url": f"http://${{LOGIN}}:${{ODD}}@{api}"}
         ),
         await run_once(
-            {**wishes, "url": f"amqp://${{ODD}}:${{ODD}}@r/{path}", "management_url": f"http://{api}"}
+            {**wishes, "url": f"amqp://${{LOGIN}}:${{ODD}}@r/{path}", "management_url": f"http://{api}"}
         ),
     ]
 
@@ -1067,6 +1068,12 @@ def test_what_is_asked_is_the_management_api() -> None:
         ({"queues": wanted("a"), "backlog": {}}, "checks.it.backlog: asks for nothing"),
         ({"queues": wanted("a"), "consumers": {}, "own": {}}, "checks.it.own: says nothing"),
         ({"unroutable": "allow"}, "unknown choice 'allow'"),
+        ({"username": "a:b"}, "checks.it.username: has a user name with a colon, which HTTP does not"),
+        ({"url": "amqp://a%3Ab:c@r"}, "checks.it.url: has a user name with a colon, which HTTP does not"),
+        (
+            {"management_url": "http://a%3Ab:c@r"},
+            "checks.it.management_url: has a user name with a colon, which HTTP does not carry",
+        ),
         (
             {"queues": wanted(*(f"q{number}" for number in range(51)))},
             "checks.it: has 51 exchanges, queues and bindings, each of them a request",
@@ -1075,7 +1082,7 @@ def test_what_is_asked_is_the_management_api() -> None:
 )
 def test_what_makes_no_sense_is_refused(keys: dict[str, object], sentence: str) -> None:
     with pytest.raises(ConfigError) as refused:
-        config(url="amqp://r", **keys)
+        config(**{"url": "amqp://r", **keys})
 
     assert sentence in str(refused.value)
 
