@@ -49,7 +49,7 @@ class Exchange:
             durable=take(answer, "durable", bool),
             auto_delete=take(answer, "auto_delete", bool),
             internal=take(answer, "internal", bool),
-            arguments=take(answer, "arguments", dict),
+            arguments=_arguments(answer),
             has_policy=isinstance(answer.get("policy"), str),
         )
 
@@ -78,7 +78,7 @@ class Binding:
             destination=take(answer, "destination", str),
             is_to_queue=take(answer, "destination_type", str) == "queue",
             routing_key=take(answer, "routing_key", str),
-            arguments=take(answer, "arguments", dict),
+            arguments=_arguments(answer),
         )
 
     def takes(self, kind: str, routing_keys: Collection[str] | None) -> bool:
@@ -193,8 +193,8 @@ class Queue:
             auto_delete=take(answer, "auto_delete", bool),
             exclusive=take(answer, "exclusive", bool),
             type=take(answer, "type", str),
-            arguments=take(answer, "arguments", dict),
-            policy=policy if isinstance(policy, dict) else {} if policy == [] else None,
+            arguments=_arguments(answer),
+            policy=None if policy is None else _mapping(policy),
             statistics=Statistics.read(answer),
         )
 
@@ -319,6 +319,15 @@ def take(answer: Any, key: str, kind: type[T]) -> T:
             Reason.PROTOCOL, f"the management API answered without the {key} that it should have"
         )
     return value
+
+
+def _arguments(answer: Any) -> Arguments:
+    return _mapping(answer.get("arguments"))
+
+
+def _mapping(value: Any) -> Arguments:
+    """Return a mapping; Erlang's JSON writes an empty one as a list at times."""
+    return value if isinstance(value, dict) else {}
 
 
 def count(answer: Any, key: str) -> int:

@@ -39,7 +39,7 @@ reason is `forbidden` where a right is missing, else `unavailable`. Unverifiable
 - all behaviour, and whatever a policy may add, where statistics are switched off
   (`management_agent.disable_metrics_collector`), or a queue is younger than `collect_statistics_interval`;
 - `manual_ack` and `prefetch` while there is no consumer, `messages` while the queue is empty, `unroutable`
-  while nobody publishes;
+  while nobody publishes, or with `management.rates_mode = none`;
 - `dead_letter` where a letter keeps its routing key, no `bindings` say which that is, and its way is the
   default exchange; and where an exchange has no way for it but a policy, which may name an alternate one;
 - anything beyond the 200th request of a run, and an answer of more than 1 MiB.
@@ -47,10 +47,12 @@ reason is `forbidden` where a right is missing, else `unavailable`. Unverifiable
 Requests of a run, one behind the other over one connection: two; one for each queue and each exchange that
 the keys name; one for each pair of them in `bindings`; for `dead_letter` usually three a queue; one for
 `unroutable`; with `own.connection_name` one for each connection of a consumer, at most 20. A check lists at
-most 50 objects and never asks for all queues. A thousand pods make three runs a second.
+most 50 objects and never asks for all queues. While up, a thousand pods make three runs a second; while it is
+down each asks again every 5s.
 
 `management_url` is the host of `url` at port 15672, or at 15671 by TLS where that is amqps, and may have a
-login of its own; else it is the one of `url`, or guest's. The virtual host is the path of `url`.
+login of its own; else it is the one of `url`, or guest's. The virtual host is the path of `url`. Mind network
+policies: it is another port than the application's.
 
 RabbitMQ 3.10 to 4.x answer alike in what is asked here. Since 4.0 classic queues are not mirrored, so that
 only a queue of type quorum or stream outlives its node; since 4.3 new transient queues must be exclusive.
