@@ -33,6 +33,7 @@ from tests.checks.contract import (
     run_once,
 )
 from tests.network import Address, Connection, Fake, silent, talking
+from tests.network.fakes import first_of
 from tests.network.tls import Certificates, server_context
 from tools.servers import Permissions, RabbitServer
 
@@ -464,6 +465,42 @@ async def test_this_pods_consumers_are_told_by_tag_and_by_connection(rabbit: Rab
     ]
 
 
+async def test_the_consumers_of_other_addresses_are_judged_where_this_pod_has_none(
+    rabbit: RabbitServer, channel: AbstractChannel
+) -> None:
+    async def from_elsewhere(client: Connection) -> None:
+        """Pass everything to the broker from another address than ours."""
+        reader, writer = await asyncio.open_connection(rabbit.host, rabbit.port, local_addr=("127.0.0.2", 0))
+        await first_of(_copy(client.read, writer), _send(reader, client))
+        writer.transport.abort()
+
+    await declare(channel, "x-run")
+    async with talking(from_elsewhere) as address:
+        connection = aiormq.Connection(f"amqp://guest:guest@{address}/")
+        await connection.connect()
+        theirs = await connection.channel()
+        await theirs.basic_consume("x-run", ignore, no_ack=True)
+        await counted(rabbit, "x-run", consumers=1)
+        alone = await run_once(keys(rabbit, queues=wanted("x-run"), consumers={}))
+        await channel.basic_consume("x-run", ignore)
+        await counted(rabbit, "x-run", consumers=2)
+        beside = await run_once(keys(rabbit, queues=wanted("x-run"), consumers={}))
+        await connection.close()
+
+    assert alone.message == "1 of 1 consumer of queue x-run acknowledge automatically"
+    assert ending(beside) == SUCCESS
+
+
+async def _copy(read: Callable[[], Awaitable[bytes]], writer: asyncio.StreamWriter) -> None:
+    while data := await read():
+        writer.write(data)
+
+
+async def _send(reader: asyncio.StreamReader, client: Connection) -> None:
+    while data := await reader.read(65536):
+        await client.send(data)
+
+
 async def test_deliveries_without_acknowledgement_are_told_of_the_time_since_the_last_run(
     rabbit: RabbitServer, channel: AbstractChannel
 ) -> None:
@@ -698,8 +735,7 @@ async def overhearing(
         reader, writer = await asyncio.open_connection(target.host, target.port)
 
         async def answer() -> None:
-            while data := await reader.read(65536):
-                await client.send(data)
+            await _send(reader, client)
             client.reset()
 
         answering = asyncio.create_task(answer())

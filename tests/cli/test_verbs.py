@@ -54,6 +54,12 @@ def test_validate_passes_a_good_file_with_its_arithmetic_and_advice() -> None:
     )
 
 
+def test_validate_counts_a_delivery_contract_as_rare_and_holding_nothing() -> None:
+    told = run("validate", "-", stdin="[{name: d, type: rabbitmq-delivery, url: amqp://r, gates: startup}]")
+
+    assert "per 1,000 pods: 0 connections held, 200 runs a minute," in told.stdout
+
+
 def test_validate_advises_against_liveness_of_a_dependency() -> None:
     told = run(
         "validate", "-", stdin="[{name: db, type: tcp, host: db, port: 1, gates: [liveness, startup]}]"
