@@ -198,7 +198,8 @@ class _Survey:
         """Return which of the consumers' connections carry this name.
 
         Raises:
-            Unanswered: they are not the user's own, and it has not the tag monitoring; or there are too many.
+            Unanswered: they are not the user's own, and it has not the tag monitoring; there are too many; or
+                one is not known.
         """
         connections = {
             consumer.connection
@@ -206,6 +207,10 @@ class _Survey:
             if isinstance(queue, Queue) and queue.statistics
             for consumer in queue.statistics.consumers or ()
         }
+        if "" in connections:
+            raise Unanswered(
+                Reason.UNAVAILABLE, "the broker does not know yet which connection a consumer has"
+            )
         if len(connections) > CONNECTION_LIMIT:
             raise Unanswered(Reason.UNAVAILABLE, f"consumers use more than {CONNECTION_LIMIT} connections")
         return frozenset([each for each in sorted(connections) if await self._carries(each, name)])

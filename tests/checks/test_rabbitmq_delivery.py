@@ -6,7 +6,7 @@ import re
 import ssl
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Final
 from urllib.parse import quote, unquote
@@ -15,7 +15,9 @@ import aiormq
 import pytest
 from aiormq.abc import AbstractChannel
 
-from sidecar.checks._management import REQUEST_LIMIT
+from sidecar.checks._broker import Facts, Unknown
+from sidecar.checks._delivery import CONNECTION_LIMIT, survey
+from sidecar.checks._management import REQUEST_LIMIT, Management
 from sidecar.checks.rabbitmq_delivery import DeliveryConfig
 from sidecar.config.problems import ConfigError
 from sidecar.core.check import Reason
@@ -124,7 +126,8 @@ async def counted(server: RabbitServer, queue: str, **expected: object) -> None:
 
     def is_so() -> bool:
         answer = server.api("GET", f"/queues/%2F/{queue}")
-        found = {"consumers": len(answer["consumer_details"]), **answer.get("message_stats", {})}
+        whole = [each for each in answer["consumer_details"] if each["channel_details"]]
+        found = {"consumers": len(whole), **answer.get("message_stats", {})}
         return "messages" in answer and expected.items() <= {**answer, **found}.items()
 
     await until(is_so)
@@ -984,6 +987,59 @@ async def test_what_a_broker_cannot_tell_is_no_failure(answers: list[bytes], sai
         result = await run_once({"type": "rabbitmq-delivery", **url, **wishes})
 
     assert (result.outcome, result.message) == (Outcome.WARNING, said)
+
+
+async def survey_of(consumers: Sequence[str]) -> tuple[list[str], Facts]:
+    """Return what is asked, and found, of a queue whose consumers have these connections."""
+    details = [
+        {
+            "consumer_tag": "a",
+            "ack_required": True,
+            "prefetch_count": 1,
+            "channel_details": {"connection_name": name} if name else [],
+        }
+        for name in consumers
+    ]
+    counts = {"messages": 0, "messages_ready": 0, "messages_unacknowledged": 0}
+    queue = {"name": "x", "type": "classic", "durable": True, "auto_delete": False, "exclusive": False}
+    asked: list[str] = []
+
+    async def script(connection: Connection) -> None:
+        while said := await connection.read():
+            asked.append(unquote(said.split(b" ")[1].decode()).partition("?")[0])
+            is_named = asked[-1].startswith("/api/connections/")
+            whole = {**queue, **counts, "consumer_details": details}
+            named = {"user_provided_name": "pod" if asked[-1].endswith("c0") else "other"}
+            others = {"/api/health/checks/alarms": WELL, "/api/exchanges//": DEFAULT}
+            await connection.send(
+                others.get(asked[-1]) or answer(json.dumps(named if is_named else whole).encode())
+            )
+
+    async with talking(script) as address:
+        url = {"url": "amqp://r", "management_url": f"http://{address}"}
+        own = {"consumers": {}, "own": {"connection_name": "pod"}, "queues": wanted("x")}
+        only = config(**url, **own)
+        async with Management(only.access).visit() as visit:
+            facts = await survey(visit, only, "/")
+    return [path for path in asked if "connections" in path], facts
+
+
+async def test_connections_are_asked_for_by_name_and_no_more_than_their_bound() -> None:
+    few, found = await survey_of(["c0", "c1", "c0"])
+    many, _ = await survey_of([f"c{number}" for number in range(CONNECTION_LIMIT)])
+    too_many, untold = await survey_of([f"c{number}" for number in range(CONNECTION_LIMIT + 1)])
+    young, unknown = await survey_of(["c0", ""])
+
+    assert few == ["/api/connections/c0", "/api/connections/c1"]
+    assert found.ours.connections == frozenset({"c0"})
+    assert len(many) == CONNECTION_LIMIT
+    assert (too_many, young) == ([], [])
+    assert untold.ours.connections == Unknown(
+        Reason.UNAVAILABLE, f"consumers use more than {CONNECTION_LIMIT} connections"
+    )
+    assert unknown.ours.connections == Unknown(
+        Reason.UNAVAILABLE, "the broker does not know yet which connection a consumer has"
+    )
 
 
 async def test_a_run_asks_no_more_than_its_bound() -> None:
