@@ -6,7 +6,7 @@ and in the first seconds of an object's life.
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeGuard, TypeVar
 
 from sidecar.core.check import CheckFailed, Reason
 
@@ -205,9 +205,14 @@ class Queue:
         (rabbitmq.com/docs/parameters, "How Policies Work with Arguments").
         """
         own, policy = self.arguments.get(argument), (self.policy or {}).get(argument.removeprefix("x-"))
-        if isinstance(own, int) and isinstance(policy, int):
+        if _is_number(own) and _is_number(policy):
             return min(own, policy)
         return policy if own is None else own
+
+    def is_settled(self, argument: str) -> bool:
+        """Whether `effective` tells all: an unknown policy may set what is not, and lower a number."""
+        own = self.arguments.get(argument)
+        return self.policy is not None or (own is not None and not _is_number(own))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -319,6 +324,10 @@ def take(answer: Any, key: str, kind: type[T]) -> T:
             Reason.PROTOCOL, f"the management API answered without the {key} that it should have"
         )
     return value
+
+
+def _is_number(value: object) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _arguments(answer: Any) -> Arguments:

@@ -54,10 +54,10 @@ down each asks again every 5s.
 login of its own; else it is the one of `url`, or guest's. The virtual host is the path of `url`. Mind network
 policies: it is another port than the application's.
 
-RabbitMQ 3.10 to 4.x answer alike in what is asked here. Since 4.0 classic queues are not mirrored, so that
-only a queue of type quorum or stream outlives its node; since 4.3 new transient queues must be exclusive.
-A prefetch count of a whole channel (`global`, deprecated since 3.13) is not seen. `aliveness-test`, which
-declares a queue and does nothing in 4.x, is not used.
+For RabbitMQ 3.10, with which it is tested, to 4.x, whose API has all that is asked here. Since 4.0 classic
+queues are not mirrored, so that only a queue of type quorum or stream outlives its node; since 4.3 new
+transient queues must be exclusive. A prefetch count of a whole channel (`global`, deprecated) is not seen.
+`aliveness-test`, which declares a queue and does nothing in 4.x, is not used.
 
 Permissions: the tag `management`, and any permissions in the virtual host, such as `^$` three times. To see
 names of connections that are not its own the user needs the tag `monitoring`.
