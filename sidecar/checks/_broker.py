@@ -6,7 +6,7 @@ and in the first seconds of an object's life.
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeGuard, TypeVar
 
 from sidecar.core.check import CheckFailed, Reason
 
@@ -49,7 +49,7 @@ class Exchange:
             durable=take(answer, "durable", bool),
             auto_delete=take(answer, "auto_delete", bool),
             internal=take(answer, "internal", bool),
-            arguments=take(answer, "arguments", dict),
+            arguments=_arguments(answer),
             has_policy=isinstance(answer.get("policy"), str),
         )
 
@@ -78,7 +78,7 @@ class Binding:
             destination=take(answer, "destination", str),
             is_to_queue=take(answer, "destination_type", str) == "queue",
             routing_key=take(answer, "routing_key", str),
-            arguments=take(answer, "arguments", dict),
+            arguments=_arguments(answer),
         )
 
     def takes(self, kind: str, routing_keys: Collection[str] | None) -> bool:
@@ -193,8 +193,8 @@ class Queue:
             auto_delete=take(answer, "auto_delete", bool),
             exclusive=take(answer, "exclusive", bool),
             type=take(answer, "type", str),
-            arguments=take(answer, "arguments", dict),
-            policy=policy if isinstance(policy, dict) else {} if policy == [] else None,
+            arguments=_arguments(answer),
+            policy=None if policy is None else _mapping(policy),
             statistics=Statistics.read(answer),
         )
 
@@ -205,9 +205,14 @@ class Queue:
         (rabbitmq.com/docs/parameters, "How Policies Work with Arguments").
         """
         own, policy = self.arguments.get(argument), (self.policy or {}).get(argument.removeprefix("x-"))
-        if isinstance(own, int) and isinstance(policy, int):
+        if _is_number(own) and _is_number(policy):
             return min(own, policy)
         return policy if own is None else own
+
+    def is_settled(self, argument: str) -> bool:
+        """Whether `effective` tells all: an unknown policy may set what is not, and lower a number."""
+        own = self.arguments.get(argument)
+        return self.policy is not None or (own is not None and not _is_number(own))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -319,6 +324,19 @@ def take(answer: Any, key: str, kind: type[T]) -> T:
             Reason.PROTOCOL, f"the management API answered without the {key} that it should have"
         )
     return value
+
+
+def _is_number(value: object) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _arguments(answer: Any) -> Arguments:
+    return _mapping(answer.get("arguments"))
+
+
+def _mapping(value: Any) -> Arguments:
+    """Return a mapping; Erlang's JSON writes an empty one as a list at times."""
+    return value if isinstance(value, dict) else {}
 
 
 def count(answer: Any, key: str) -> int:

@@ -55,7 +55,7 @@ class _Survey:
         self._visit = visit
         self._contract = contract
         self._vhost = vhost
-        self._barred: Unanswered | None = None
+        self._barred: Unknown | None = None
         self._exchanges: dict[str, Exchange | Unknown | None] = {}
         self._queues: dict[str, Queue | Unknown | None] = {}
 
@@ -84,23 +84,28 @@ class _Survey:
 
     async def _enter(self) -> None:
         """See whether the virtual host is there, by an exchange that each has, and whether we may look in."""
-        try:
-            answer = await self._ask("exchanges", self._vhost, DEFAULT_EXCHANGE, columns=("name",))
-        except Unanswered as barred:
-            self._barred = barred
-        else:
-            if answer is None:
-                raise CheckFailed(Reason.NOT_FOUND, f"the broker has no virtual host {self._vhost}")
+        found = await self._exchange(DEFAULT_EXCHANGE)
+        if found is None:
+            raise CheckFailed(Reason.NOT_FOUND, f"{self._visit.target} has no virtual host {self._vhost}")
+        if isinstance(found, Unknown):
+            self._barred = found
 
     async def _ask(self, *path: str, columns: tuple[str, ...]) -> Any:
-        if self._barred:
-            raise self._barred
+        self._refuse_if_barred()
         return await self._visit.get(*path, columns=columns)
+
+    async def _find_exchange(self, name: str) -> Any:
+        self._refuse_if_barred()
+        written = "" if name == DEFAULT_EXCHANGE else name
+        return await self._visit.find("exchanges", self._vhost, name=written, columns=Exchange.COLUMNS)
+
+    def _refuse_if_barred(self) -> None:
+        if self._barred is not None:
+            raise Unanswered(self._barred.reason, self._barred.why)
 
     async def _exchange(self, name: str) -> Exchange | Unknown | None:
         if name not in self._exchanges:
-            asked = self._ask("exchanges", self._vhost, name, columns=Exchange.COLUMNS)
-            self._exchanges[name] = _read(Exchange.read, await _told(asked))
+            self._exchanges[name] = _read(Exchange.read, await _told(self._find_exchange(name)))
         return self._exchanges[name]
 
     async def _queue(self, name: str) -> Queue | Unknown | None:
@@ -161,8 +166,8 @@ class _Survey:
                 continue
             seen.add(name)
             if name == DEFAULT_EXCHANGE:
-                for each in _of_default_exchange(keys):
-                    yield each
+                for queue in _of_default_exchange(keys):
+                    yield queue
                 continue
             path = ("exchanges", self._vhost, name, "bindings", "source")
             taken = [each for each in await self._bindings_of(*path) if each.takes(entered.type, keys)]
@@ -193,7 +198,8 @@ class _Survey:
         """Return which of the consumers' connections carry this name.
 
         Raises:
-            Unanswered: they are not the user's own, and it has not the tag monitoring; or there are too many.
+            Unanswered: they are not the user's own, and it has not the tag monitoring; there are too many; or
+                one is not known.
         """
         connections = {
             consumer.connection
@@ -201,6 +207,10 @@ class _Survey:
             if isinstance(queue, Queue) and queue.statistics
             for consumer in queue.statistics.consumers or ()
         }
+        if "" in connections:
+            raise Unanswered(
+                Reason.UNAVAILABLE, "the broker does not know yet which connection a consumer has"
+            )
         if len(connections) > CONNECTION_LIMIT:
             raise Unanswered(Reason.UNAVAILABLE, f"consumers use more than {CONNECTION_LIMIT} connections")
         return frozenset([each for each in sorted(connections) if await self._carries(each, name)])

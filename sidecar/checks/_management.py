@@ -6,21 +6,22 @@ may hold 50,000 queues. What the objects mean is for `_broker`.
 
 import contextlib
 import json
+import re
 import socket
 from base64 import b64encode
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import quote, urlencode
+from typing import TYPE_CHECKING, Annotated, Any, Final
+from urllib.parse import quote, unquote, urlencode
 
 from sidecar import __version__
 from sidecar.checks._aiohttp import body_within, new_session, request_failures
 from sidecar.checks._answer import reason_of
 from sidecar.checks._connect import client_tls
-from sidecar.config.check import TlsConfig
-from sidecar.config.fields import Secret, Url
+from sidecar.config.check import TlsConfig, UrlCheckConfig, option
+from sidecar.config.fields import Secret, Url, UrlKind
+from sidecar.config.problems import Mistake
 from sidecar.core.check import CheckFailed, Reason
 from sidecar.support.driver import Driver
 from sidecar.support.proxy import proxy_for
@@ -35,9 +36,6 @@ BODY_LIMIT: Final = 1024 * 1024
 """Bytes of an answer: some 5,000 consumers of one queue."""
 REQUEST_LIMIT: Final = 200
 """Requests of one visit: a configuration names 50 objects, and dead letters may be followed far."""
-
-
-NO_QUERY: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 class Unanswered(Exception):
@@ -74,6 +72,75 @@ class Access:
             "Authorization": f"Basic {b64encode(pair).decode()}",
             "User-Agent": f"sidecar/{__version__}",
         }
+
+
+MANAGEMENT_PORTS: Final = {"amqp": ("http", 15672), "amqps": ("https", 15671)}
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class ManagedBrokerConfig(UrlCheckConfig):
+    """Which broker is asked through its management API, and as whom."""
+
+    url: Annotated[Url, UrlKind((("amqp", 5672), ("amqps", 5671)))] = option(
+        "URL of the broker, for its host, virtual host and login: amqp://HOST/VHOST, or amqps:// for TLS."
+    )
+    management_url: Annotated[Url, UrlKind((("http", 80), ("https", 443)))] | None = option(
+        "URL of the management API; if left out, the host of `url` at port 15672, or with amqps at 15671.",
+        default=None,
+    )
+
+    @property
+    def management(self) -> Url:
+        """Where the management API is."""
+        scheme, port = MANAGEMENT_PORTS[self.url.scheme]
+        return self.management_url or Url(scheme=scheme, host=self.url.host, port=port)
+
+    @property
+    def vhost(self) -> str:
+        """The virtual host."""
+        return unquote(self.url.path[1:]) or "/"
+
+    @property
+    def target(self) -> str:
+        """The address of the management API: nothing else is asked."""
+        return self.management.address
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """Its host."""
+        return (self.management.host,)
+
+    @property
+    def port(self) -> int | None:
+        """Its port."""
+        return self.management.port
+
+    @property
+    def access(self) -> Access:
+        """How the management API is asked."""
+        url = self.management
+        username, password = self.credentials
+        if url.username is not None:
+            username, password = url.username, url.password
+        elif username is None:
+            username, password = "guest", Secret("guest")
+        return Access(url=url, username=username, password=password or Secret(""), tls=self.tls)
+
+    def rules(self) -> Iterator[Mistake]:
+        """Yield what is wrong across the keys."""
+        yield from super().rules()
+        if self.tls is not None and self.management.scheme == "http":
+            yield Mistake("has no use without TLS; write management_url with https://", key="tls")
+        if ":" in self.access.username:
+            yield Mistake(
+                "has a user name with a colon, which HTTP does not carry; ask as somebody else",
+                key=self._key_of_login(),
+            )
+
+    def _key_of_login(self) -> str:
+        if self.management.username is not None:
+            return "management_url"
+        return "url" if self.username is None else "username"
 
 
 class Management:
@@ -115,13 +182,16 @@ class Visit:
         self._requests = 0
 
     @property
+    def target(self) -> str:
+        """The address that is asked, for messages."""
+        return self._access.url.address
+
+    @property
     def addresses(self) -> frozenset[str]:
         """The addresses from which the requests came so far: the pod's own, as the network shows it."""
         return frozenset(host for host, _ in self._sockets.seen)
 
-    async def get(
-        self, *path: str, columns: tuple[str, ...] = (), query: Mapping[str, str] = NO_QUERY
-    ) -> Any:
+    async def get(self, *path: str, columns: tuple[str, ...], **query: str) -> Any:
         """Return what is at a path, its parts not yet percent-encoded; None where there is no such thing.
 
         `columns` are the keys to ask for, those inside others as dotted names; `query` is what else a list is
@@ -131,12 +201,31 @@ class Visit:
             Unanswered: the user has no right to see it, or the answer or the visit is too long.
             CheckFailed: there is no answer, or not one of the management API.
         """
-        status, answer = await self._ask(path, {**_columns(columns), **query})
+        status, answer = await self._ask(path, {"columns": ",".join(columns), **query})
         if status == 200:
             return answer
         if status == 404 and _is_error(answer):
             return None
         raise self._unexpected(status)
+
+    async def find(self, *path: str, name: str, columns: tuple[str, ...]) -> Any:
+        """Return the one with this name of the list at a path; None where there is none, or no such list.
+
+        For exchanges: asked for one at its own path, RabbitMQ 3.10 answers 500 and logs a crash where its
+        statistics are switched off. It looks for the name itself, and reads no statistics for that.
+
+        Raises:
+            Unanswered: as with `get`.
+            CheckFailed: as with `get`.
+        """
+        pattern = f"^{re.escape(name)}$"
+        page = await self.get(*path, columns=columns, page="1", page_size="1", use_regex="true", name=pattern)
+        items = page.get("items") if isinstance(page, dict) else page
+        if items is None or items == []:
+            return None
+        if isinstance(items, list) and isinstance(items[0], dict) and items[0].get("name") == name:
+            return items[0]
+        raise self._unexpected(200)
 
     async def ailment(self, check: str) -> str | None:
         """Return why a health check of the broker fails; None if it passes.
@@ -145,7 +234,7 @@ class Visit:
             Unanswered: as with `get`, or this broker has no such check.
             CheckFailed: as with `get`.
         """
-        status, answer = await self._ask(("health", "checks", check), NO_QUERY)
+        status, answer = await self._ask(("health", "checks", check), {})
         verdict = answer.get("status") if isinstance(answer, dict) else None
         if (status, verdict) == (200, "ok"):
             return None
@@ -154,10 +243,6 @@ class Visit:
         if status == 404 and _is_error(answer):
             raise Unanswered(Reason.UNAVAILABLE, f"the broker has no health check {check}")
         raise self._unexpected(status)
-
-    @property
-    def _target(self) -> str:
-        return self._access.url.address
 
     async def _ask(self, path: tuple[str, ...], query: Mapping[str, str]) -> tuple[int, Any]:
         """Return the status and the JSON of an answer, which is None where an error has none.
@@ -169,7 +254,7 @@ class Visit:
         self._requests += 1
         if self._requests > REQUEST_LIMIT:
             raise Unanswered(Reason.UNAVAILABLE, f"it would take more than {REQUEST_LIMIT} requests")
-        with request_failures(self._target):
+        with request_failures(self.target):
             async with self._session.get(self._url(path, query), **self._options()) as response:
                 self._sockets.look()
                 body = await body_within(response, BODY_LIMIT)
@@ -181,7 +266,7 @@ class Visit:
 
     def _url(self, path: tuple[str, ...], query: Mapping[str, str]) -> Any:
         parts = "/".join(quote(part, safe="") for part in path)
-        asked = f"?{urlencode(query, safe=',')}" if query else ""
+        asked = f"?{urlencode(query, safe=',', quote_via=quote)}" if query else ""
         return yarl.URL(f"{self._access.root}/{parts}{asked}", encoded=True)
 
     def _options(self) -> dict[str, Any]:
@@ -208,13 +293,13 @@ class Visit:
         """Return what a 401 means: RabbitMQ says it of logins, and of rights too, where others say 403."""
         why = one_line(str(answer.get("reason", "")), limit=80) if isinstance(answer, dict) else ""
         if "WWW-Authenticate" in headers or "log in" in why or not why:
-            return CheckFailed(Reason.AUTH, f"{self._target} refused the login: {why or 'status 401'}")
+            return CheckFailed(Reason.AUTH, f"{self.target} refused the login: {why or 'status 401'}")
         return Unanswered(Reason.FORBIDDEN, f"the broker says {why!r}")
 
     def _unexpected(self, status: int) -> CheckFailed:
         """Return what an answer means that a management API does not give when it is well."""
         reason = Reason.PROTOCOL if status == 200 else reason_of(status)
-        return CheckFailed(reason, f"{self._target} answered {status}, and not as a management API does")
+        return CheckFailed(reason, f"{self.target} answered {status}, and not as a management API does")
 
 
 class Sockets:
@@ -238,10 +323,6 @@ class Sockets:
                 made.getpeername()
                 host, port, *_ = made.getsockname()
                 self.seen.add((host, port))
-
-
-def _columns(columns: tuple[str, ...]) -> Mapping[str, str]:
-    return {"columns": ",".join(columns)} if columns else {}
 
 
 def _is_error(answer: Any) -> bool:

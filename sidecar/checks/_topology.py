@@ -63,7 +63,7 @@ def _queue(wanted: QueueConfig, found: Queue | Unknown | None) -> Iterator[Findi
 
 def _argument(queue: Queue, name: str, wanted: str) -> Finding:
     value = queue.effective(name)
-    if queue.policy is None and _written(value) != wanted:
+    if not queue.is_settled(name):
         return unverifiable(Rule.QUEUE, f"queue {queue.name}: no policy is known that may set {name}")
     if value is None:
         return violated(Rule.QUEUE, f"queue {queue.name} has no {name}")

@@ -39,7 +39,7 @@ reason is `forbidden` where a right is missing, else `unavailable`. Unverifiable
 - all behaviour, and whatever a policy may add, where statistics are switched off
   (`management_agent.disable_metrics_collector`), or a queue is younger than `collect_statistics_interval`;
 - `manual_ack` and `prefetch` while there is no consumer, `messages` while the queue is empty, `unroutable`
-  while nobody publishes;
+  while nobody publishes, or with `management.rates_mode = none`;
 - `dead_letter` where a letter keeps its routing key, no `bindings` say which that is, and its way is the
   default exchange; and where an exchange has no way for it but a policy, which may name an alternate one;
 - anything beyond the 200th request of a run, and an answer of more than 1 MiB.
@@ -47,15 +47,17 @@ reason is `forbidden` where a right is missing, else `unavailable`. Unverifiable
 Requests of a run, one behind the other over one connection: two; one for each queue and each exchange that
 the keys name; one for each pair of them in `bindings`; for `dead_letter` usually three a queue; one for
 `unroutable`; with `own.connection_name` one for each connection of a consumer, at most 20. A check lists at
-most 50 objects and never asks for all queues. A thousand pods make three runs a second.
+most 50 objects and never asks for all queues. While up, a thousand pods make three runs a second; while it is
+down each asks again every 5s.
 
 `management_url` is the host of `url` at port 15672, or at 15671 by TLS where that is amqps, and may have a
-login of its own; else it is the one of `url`, or guest's. The virtual host is the path of `url`.
+login of its own; else it is the one of `url`, or guest's. The virtual host is the path of `url`. Mind network
+policies: it is another port than the application's.
 
-RabbitMQ 3.10 to 4.x answer alike in what is asked here. Since 4.0 classic queues are not mirrored, so that
-only a queue of type quorum or stream outlives its node; since 4.3 new transient queues must be exclusive.
-A prefetch count of a whole channel (`global`, deprecated since 3.13) is not seen. `aliveness-test`, which
-declares a queue and does nothing in 4.x, is not used.
+For RabbitMQ 3.10, with which it is tested, to 4.x, whose API has all that is asked here. Since 4.0 classic
+queues are not mirrored, so that only a queue of type quorum or stream outlives its node; since 4.3 new
+transient queues must be exclusive. A prefetch count of a whole channel (`global`, deprecated) is not seen.
+`aliveness-test`, which declares a queue and does nothing in 4.x, is not used.
 
 Permissions: the tag `management`, and any permissions in the virtual host, such as `^$` three times. To see
 names of connections that are not its own the user needs the tag `monitoring`.
@@ -91,82 +93,33 @@ Reasons that waiting does not cure: auth, forbidden, tls.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Final
-from urllib.parse import unquote
+from typing import TYPE_CHECKING
 
 from sidecar.checks._aiohttp import aiohttp
 from sidecar.checks._contract import Contract
 from sidecar.checks._delivery import judge, survey
 from sidecar.checks._findings import Finding, conclude
-from sidecar.checks._management import Access, Management
-from sidecar.config.check import CheckType, UrlCheckConfig, option
-from sidecar.config.fields import Secret, Span, Url, UrlKind
+from sidecar.checks._management import ManagedBrokerConfig, Management
+from sidecar.config.check import CheckType, option
+from sidecar.config.fields import Span
 from sidecar.config.problems import Mistake
 from sidecar.core.check import Reason
 
 if TYPE_CHECKING:
     from sidecar.checks._broker import Facts
 
-MANAGEMENT_PORTS: Final = {"amqp": ("http", 15672), "amqps": ("https", 15671)}
-
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class DeliveryConfig(Contract, UrlCheckConfig):
+class DeliveryConfig(Contract, ManagedBrokerConfig):
     """Which broker, and the contract that is to hold there."""
 
     interval: Span = option("Time from one run to the next while up.", default=300.0)
     timeout: Span = option("Deadline of one run, connecting included.", default=15.0)
-    url: Annotated[Url, UrlKind((("amqp", 5672), ("amqps", 5671)))] = option(
-        "URL of the broker, for its host, virtual host and login: amqp://HOST/VHOST, or amqps:// for TLS."
-    )
-    management_url: Annotated[Url, UrlKind((("http", 80), ("https", 443)))] | None = option(
-        "URL of the management API; if left out, the host of `url` at port 15672, or with amqps at 15671.",
-        default=None,
-    )
-
-    @property
-    def management(self) -> Url:
-        """Where the management API is."""
-        scheme, port = MANAGEMENT_PORTS[self.url.scheme]
-        return self.management_url or Url(scheme=scheme, host=self.url.host, port=port)
-
-    @property
-    def vhost(self) -> str:
-        """The virtual host."""
-        return unquote(self.url.path[1:]) or "/"
-
-    @property
-    def target(self) -> str:
-        """The address of the management API: nothing else is asked."""
-        return self.management.address
-
-    @property
-    def hosts(self) -> tuple[str, ...]:
-        """Its host."""
-        return (self.management.host,)
-
-    @property
-    def port(self) -> int | None:
-        """Its port."""
-        return self.management.port
-
-    @property
-    def access(self) -> Access:
-        """How the management API is asked."""
-        url = self.management
-        username, password = self.credentials
-        if url.username is not None:
-            username, password = url.username, url.password
-        elif username is None:
-            username, password = "guest", Secret("guest")
-        return Access(url=url, username=username, password=password or Secret(""), tls=self.tls)
 
     def rules(self) -> Iterator[Mistake]:
         """Yield what is wrong across the keys."""
         yield from super().rules()
         yield from self.mistakes()
-        if self.tls is not None and self.management.scheme == "http":
-            yield Mistake("has no use without TLS; write management_url with https://", key="tls")
 
 
 class DeliveryCheck:

@@ -2,9 +2,11 @@ r"""Counts what this pod's consumers were sent and have not acknowledged: a drai
 
 Up means that this pod has nothing in flight: two readings of the management API, 6s apart, found nothing
 unacknowledged on its channels. RabbitMQ counts every 5s, so that one reading may be from before the last
-delivery. Down means that something is in flight, which is normal while the app works: the check can gate
-nothing, and is meant for `drain.until`. `drain.notify` tells the app to stop consuming; while it goes on,
-work goes on coming, and the drain lasts until its deadline.
+delivery.
+
+Down means that something is in flight, which is normal while the app works: the check can gate nothing, and
+is meant for `drain.until`. `drain.notify` tells the app to stop consuming; while it goes on, work goes on
+coming, and the drain lasts until its deadline.
 
 This pod's channels are those that come from the address under which the broker sees us or, where several pods
 share one, those of the connections that the app has named `connection_name`.
@@ -21,19 +23,16 @@ Reasons that waiting does not cure: auth, tls.
 
 ```yaml
 checks:
-  - name: app
-    type: http
-    url: http://localhost:8080/healthz
-    gates: readiness
   - name: inflight
     type: rabbitmq-inflight
     url: amqp://rabbitmq/ci
-    username: ${AMQP_USERNAME}
-    password: ${AMQP_PASSWORD}
+    username: builds
+    password: ${RABBITMQ_PASSWORD}
 drain:
   until: [{check: inflight}]
   deadline: 60s
   notify: {post: "http://localhost:8080/stop"}
+ungated: true   # not needed beside checks that gate something
 ```
 """
 
@@ -41,12 +40,11 @@ import asyncio
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Final
-from urllib.parse import unquote
+from typing import Any, Final
 
-from sidecar.checks._management import Access, Management, Unanswered, Visit, yarl
-from sidecar.config.check import CheckType, UrlCheckConfig, option
-from sidecar.config.fields import Label, Secret, Span, Url, UrlKind
+from sidecar.checks._management import ManagedBrokerConfig, Management, Unanswered, Visit, yarl
+from sidecar.config.check import CheckType, option
+from sidecar.config.fields import Label, Span
 from sidecar.config.problems import Mistake
 from sidecar.core.check import CheckFailed, Reason
 from sidecar.core.verdict import Gate
@@ -58,54 +56,19 @@ CHANNEL_LIMIT: Final = 500
 COLUMNS: Final = ("name", "vhost", "messages_unacknowledged", "consumer_count")
 """RabbitMQ answers 500 where it is to compare names that are not among them."""
 SEES_ALL: Final = frozenset({"administrator", "monitoring"})
-MANAGEMENT_PORT: Final = {"amqp": ("http", 15672), "amqps": ("https", 15671)}
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class RabbitmqInflightConfig(UrlCheckConfig):
+class RabbitmqInflightConfig(ManagedBrokerConfig):
     """Whose deliveries are counted, and where."""
 
     gates: frozenset[Gate] = option("`none`: work in flight is no fault.", default=frozenset())
     interval: Span = option("Time from one run to the next while up; a drain asks at once.", default=60.0)
     timeout: Span = option("Deadline of one run, of which 6s are between two readings.", default=15.0)
     failure_threshold: int = option("How many failures in a row turn the check down.", default=1)
-    url: Annotated[Url, UrlKind((("amqp", 5672), ("amqps", 5671)))] = option(
-        "The app's URL: amqp://HOST:PORT/VHOST, or amqps:// for TLS."
-    )
-    management_url: Annotated[Url, UrlKind((("http", 15672), ("https", 15671)))] | None = option(
-        "URL of the management API; port 15672 of the same host if left out, with amqps:// 15671 and TLS.",
-        default=None,
-    )
     connection_name: Label | None = option(
         "Name that this pod gives its connections, where others come from the same address.", default=None
     )
-
-    @property
-    def target(self) -> str:
-        """The address of the management API."""
-        return self.access.url.address
-
-    @property
-    def hosts(self) -> tuple[str, ...]:
-        """The host of the management API."""
-        return (self.access.url.host,)
-
-    @property
-    def vhost(self) -> str:
-        """The virtual host."""
-        return unquote(self.url.path[1:]) or "/"
-
-    @property
-    def access(self) -> Access:
-        """Where the management API is, and as whom it is asked."""
-        username, password = self.credentials
-        scheme, port = MANAGEMENT_PORT[self.url.scheme]
-        return Access(
-            url=self.management_url or Url(scheme=scheme, host=self.url.host, port=port),
-            username=username or "guest",
-            password=password or Secret("guest"),
-            tls=self.tls,
-        )
 
     def rules(self) -> Iterator[Mistake]:
         """Yield what is wrong across the keys."""
@@ -186,7 +149,7 @@ class RabbitmqInflightCheck:
             Unanswered: the broker does not let us see it.
             CheckFailed: it does not answer.
         """
-        tags = await visit.get("whoami")
+        tags = await visit.get("whoami", columns=("name", "tags"))
         channels = await self._channels(visit)
         self._can_see = self._can_see or bool(channels) or bool(SEES_ALL & set(_tags(tags)))
         return Reading.of(channels, self._config.vhost)
@@ -211,7 +174,10 @@ class RabbitmqInflightCheck:
         page = await visit.get(
             "channels",
             columns=COLUMNS,
-            query={"page": "1", "page_size": str(CHANNEL_LIMIT), "use_regex": "true", "name": f"^({ours}):"},
+            page="1",
+            page_size=str(CHANNEL_LIMIT),
+            use_regex="true",
+            name=f"^({ours}):",
         )
         return self._listed(page.get("items") if isinstance(page, dict) else page)
 

@@ -22,7 +22,10 @@ def own_keys(section: type[CheckConfig]) -> list[str]:
 
 
 def document_keys(section: type[Any], *, only: Collection[str] | None = None) -> str:
-    """Return a table of a section's keys: name, default, what it means; sections inside as dotted names."""
+    """Return a table of a section's keys: name, default, what it means; sections inside as dotted names.
+
+    The keys of a list's elements stand behind `[]`.
+    """
     rows = ["| key | default | means |", "|---|---|---|"]
     rows += [
         row for name, key in keys_of(section).items() if only is None or name in only for row in _rows(key)
@@ -34,5 +37,6 @@ def _rows(key: Key, prefix: str = "") -> Iterator[str]:
     default = "required" if key.is_required else f"`{key.show_default()}`" if key.show_default() else ""
     cells = (f"`{prefix}{key.name}`", default, key.doc)
     yield "| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |"
+    below = f"{prefix}{key.name}[]." if key.is_list else f"{prefix}{key.name}."
     for inner in key.inner():
-        yield from _rows(inner, f"{prefix}{key.name}.")
+        yield from _rows(inner, below)

@@ -47,9 +47,17 @@ class Key:
         has_none = self.default in (MISSING, None, "", ()) or self.inner()
         return "" if has_none else show(self.hint, self.default)
 
+    @property
+    def is_list(self) -> bool:
+        """Whether the key holds a list."""
+        origin: Any = get_origin(unwrap(self.hint)[0])
+        return origin is tuple
+
     def inner(self) -> list["Key"]:
-        """Return the keys of the section that the key holds; none if it holds a value."""
+        """Return the keys of the section that the key holds, or a list of such; none if it holds values."""
         hint, kind = unwrap(self.hint)
+        if self.is_list:
+            hint, kind = unwrap(get_args(hint)[0])
         return list(keys_of(hint).values()) if is_section(hint, kind) else []
 
 

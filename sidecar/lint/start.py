@@ -114,9 +114,11 @@ def _gates_without_startup(check: CheckConfig) -> str:
 
 
 def _created(check: CheckConfig) -> Iterator[str]:
-    """Yield what a check wants to exist."""
+    """Yield what a check wants to exist; a broker itself has the exchanges that begin with `amq.`."""
     for sort, key in (("queue", "queues"), ("exchange", "exchanges")):
-        yield from (f"the {sort} {name}" for name in getattr(check, key, ()))
+        names = [getattr(each, "name", each) for each in getattr(check, key, ())]
+        names += [getattr(each, sort) for each in getattr(check, "bindings", ())]
+        yield from (f"the {sort} {name}" for name in dict.fromkeys(names) if not name.startswith("amq."))
     if migrations := getattr(check, "migrations", None):
         yield f"the migrations in {migrations.table}"
     yield from (f"the unique index of {unique.table}" for unique in getattr(check, "unique", ()))

@@ -40,7 +40,9 @@ def is_inside_pod(check: CheckConfig) -> bool:
 
 def port_of(check: CheckConfig) -> int | None:
     """Return the port that a check asks; None if it asks none, or its type does not say."""
-    port = check.url.port if isinstance(check, UrlCheckConfig) else getattr(check, "port", None)
+    port = getattr(check, "port", None)
+    if port is None and isinstance(check, UrlCheckConfig):
+        return check.url.port
     return port if isinstance(port, int) else None
 
 

@@ -136,11 +136,15 @@ def test_what_holds_is_told_too() -> None:
         ({"x-max-length": 10}, {}, (HELD, "queue work has x-max-length 10")),
         ({}, {"max-length": 10}, (HELD, "queue work has x-max-length 10")),
         ({"x-max-length": 10}, {"max-length": 20}, (HELD, "queue work has x-max-length 10")),
-        ({"x-max-length": 10}, None, (HELD, "queue work has x-max-length 10")),
         ({"x-max-length": 20}, {}, (VIOLATED, "queue work has x-max-length 20, not 10")),
         ({"x-max-length": 10}, {"max-length": 5}, (VIOLATED, "queue work has x-max-length 5, not 10")),
         ({}, {}, (VIOLATED, "queue work has no x-max-length")),
         ({}, None, (UNVERIFIABLE, "queue work: no policy is known that may set x-max-length")),
+        (
+            {"x-max-length": 10},
+            None,
+            (UNVERIFIABLE, "queue work: no policy is known that may set x-max-length"),
+        ),
     ],
 )
 def test_an_argument_counts_by_declaration_and_by_policy(
@@ -158,6 +162,50 @@ def test_arguments_are_compared_as_they_are_written() -> None:
     assert broken(of_queue(found, arguments=wanted)) == [
         (VIOLATED, "queue work has x-overflow drop-head, not reject-publish")
     ]
+
+
+def test_where_no_numbers_are_compared_the_queues_own_argument_counts() -> None:
+    arguments = {"x-overflow": "drop-head", "x-single-active-consumer": True}
+    wanted = {"x-overflow": "drop-head", "x-single-active-consumer": "true"}
+    policy = {"overflow": "reject-publish", "single-active-consumer": False}
+
+    for known in (policy, None):
+        found = replace(QUEUE, arguments=arguments, policy=known)
+        assert broken(of_queue(found, arguments=wanted)) == []
+
+
+TRAITS: Final = {"durable": True, "auto_delete": False, "exclusive": False, "type": "classic"}
+
+
+@pytest.mark.parametrize(
+    ("told_of_policy", "policy"),
+    [
+        ({}, None),
+        ({"effective_policy_definition": {"max-length": 5}}, {"max-length": 5}),
+        ({"effective_policy_definition": {}}, {}),
+        ({"effective_policy_definition": []}, {}),
+    ],
+)
+def test_a_policy_that_is_not_told_is_not_taken_for_none(
+    told_of_policy: dict[str, object], policy: dict[str, object] | None
+) -> None:
+    queue = Queue.read({"name": "work", "arguments": [], **TRAITS, **told_of_policy})
+
+    assert queue == replace(QUEUE, policy=policy)
+
+
+def test_an_empty_list_of_consumers_before_there_are_statistics_means_nothing() -> None:
+    young = {"name": "work", "arguments": {}, **TRAITS, "consumer_details": []}
+    counts = {"messages": 3, "messages_ready": 2, "messages_unacknowledged": 1, "messages_persistent": 3}
+
+    assert Queue.read(young).statistics is None
+    assert Queue.read({**young, **counts}).statistics == COUNTED
+
+
+def test_a_consumer_whose_channel_is_gone_has_no_connection() -> None:
+    gone = {"consumer_tag": "a", "ack_required": True, "prefetch_count": 3, "channel_details": []}
+
+    assert Consumer.read(gone) == Consumer(tag="a", prefetch=3)
 
 
 def of_binding(kind: str, bindings: tuple[Binding, ...] | Unknown, **wanted: object) -> Told:
@@ -466,6 +514,7 @@ def test_the_consumers_of_this_pod_are_told_from_others_where_they_can_be(
             2,
             (VIOLATED, "1 of 3 messages in queue work would not survive a restart of the broker"),
         ),
+        ("classic", 3, 4, (HELD, "messages in queue work are persistent")),
         (
             "classic",
             0,
@@ -501,6 +550,7 @@ def test_nothing_piles_up() -> None:
         (HELD, "queue work has 2 ready"),
         (HELD, "queue work has 1 unacked"),
     ]
+    assert of_backlog(max_ready=3) == [(HELD, "queue work has 2 ready")]
     assert of_backlog(max_ready=1) == [(VIOLATED, "queue work has 2 ready, more than 1")]
     assert of_backlog(max_unacked=0) == [(VIOLATED, "queue work has 1 unacked, more than 0")]
 

@@ -239,7 +239,7 @@ async def test_the_api_is_read_and_nothing_else_is_asked() -> None:
         "GET /api/channels?columns=name,vhost,messages_unacknowledged,consumer_count"
         "&page=1&page_size=500&use_regex=true&name=%5E%28127%5C.0%5C.0%5C.1%29%3A"
     )
-    assert (ending(result), asked) == (SUCCESS, ["GET /api/whoami", channels] * 2)
+    assert (ending(result), asked) == (SUCCESS, ["GET /api/whoami?columns=name,tags", channels] * 2)
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,10 @@ from tests.checks.contract import ending
 
 Installed = Callable[..., InstalledTypes]
 
-OWN = ("dns", "exec", "file", "http", "postgres", "rabbitmq", "redis", "s3", "tcp")
+OWN = (
+    "dns", "exec", "file", "http", "postgres", "rabbitmq", "rabbitmq-delivery", "rabbitmq-inflight",
+    "redis", "s3", "tcp",
+)  # fmt: skip
 
 
 def test_every_file_of_ours_is_a_type_of_its_name() -> None:

@@ -90,6 +90,12 @@ def test_validate_counts_no_connection_of_a_look_up() -> None:
     assert "0 connections held and 0 opened a minute" in told.stdout
 
 
+def test_validate_counts_a_delivery_contract_as_rare_and_holding_nothing() -> None:
+    told = run("validate", "-", stdin="[{name: d, type: rabbitmq-delivery, url: amqp://r, gates: startup}]")
+
+    assert "per 1,000 pods: 0 connections held and 200 opened a minute, 200 runs a minute," in told.stdout
+
+
 def test_validate_advises_against_liveness_of_a_dependency() -> None:
     told = run(
         "validate", "-", stdin="[{name: db, type: tcp, host: db, port: 1, gates: [liveness, startup]}]"

@@ -3,7 +3,7 @@
 from textwrap import dedent
 
 from sidecar.config.check import CheckType
-from sidecar.config.model import NotifyConfig
+from sidecar.config.model import DrainConfig, NotifyConfig
 from sidecar.config.reference import document_keys, document_type, own_keys
 from tests.config.world import TYPES, PingConfig, StoreConfig
 
@@ -25,6 +25,15 @@ def test_keys_of_a_section_inside_are_written_with_a_dot() -> None:
         "| `mode` | `shallow` | How deep. |",
         "| `tls` |  | TLS settings. |",
         "| `tls.ca` |  | File with the authorities to trust instead of the system's. |",
+    ]
+
+
+def test_keys_of_the_elements_of_a_list_are_written_behind_brackets() -> None:
+    rows = document_keys(DrainConfig, only=["until"]).splitlines()
+
+    assert rows[3:] == [
+        "| `until[].check` | required | Name of the check. |",
+        "| `until[].status` | `up` | The status to wait for: `up` or `down`. |",
     ]
 
 

@@ -270,6 +270,18 @@ def test_a_start_that_waits_for_migrations_and_unique_indexes_is_told() -> None:
     ]
 
 
+def test_a_start_that_waits_for_a_delivery_contract_is_told_each_name_once() -> None:
+    text = config(
+        "{name: delivery, type: rabbitmq-delivery, url: 'amqp://rabbitmq', queues: [{name: builds}], "
+        "exchanges: [{name: amq.topic}], gates: startup, "
+        "bindings: [{exchange: events, queue: builds}, {exchange: amq.topic, queue: done}]}"
+    )
+
+    [remark] = told("start-waits-for-app", deployment(), text)
+
+    assert "waits for the queue builds, the queue done, the exchange events before" in remark.sentence
+
+
 def test_an_init_container_that_waits_for_queues_is_told() -> None:
     spec = pod(app(), sidecar(startupProbe=None), before=(waiter(),))
 
