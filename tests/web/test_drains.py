@@ -148,7 +148,7 @@ async def test_who_waits_is_answered_when_the_drain_has_ended(stage: Stage) -> N
         *(stage.ask(client, "GET", "/drained") for client in (stage.main, stage.admin))
     )
 
-    assert told == [(200, "the drain was cancelled\n")] * 2
+    assert told == [(409, "the drain was cancelled\n")] * 2
 
 
 async def test_too_many_who_wait_are_turned_away_and_the_admin_listener_has_room_of_its_own(
@@ -163,8 +163,8 @@ async def test_too_many_who_wait_are_turned_away_and_the_admin_listener_has_room
 
     assert ([each.result() for each in turned_away], answers, (await ours)[0]) == (
         [(503, "too many are waiting already\n")],
-        {(503, "too many are waiting already\n"): 1, (200, "the drain was cancelled\n"): WAITING_LIMIT},
-        200,
+        {(503, "too many are waiting already\n"): 1, (409, "the drain was cancelled\n"): WAITING_LIMIT},
+        409,
     )
 
 
