@@ -139,9 +139,9 @@ class UntilConfig:
 class NotifyConfig:
     """How the app is told to stop taking work: one of the two."""
 
-    file: OutputPath | None = option("File to create.", default=None)
+    file: OutputPath | None = option("File to create; not with `post`.", default=None)
     post: Annotated[Url, UrlKind((("http", 80),))] | None = option(
-        "URL on loopback to send a POST to.", default=None
+        "URL on loopback to send a POST to; not with `file`.", default=None
     )
 
     def rules(self) -> Iterator[Mistake]:
@@ -157,14 +157,20 @@ class DrainConfig:
     """How we end: serving on until the endpoints know, and until work is done."""
 
     delay: Duration = option("Time to serve on after a drain began.", default=5.0)
-    until: tuple[UntilConfig, ...] = option("Checks whose status a drain waits for as well.", default=())
+    until: tuple[UntilConfig, ...] = option(
+        "Checks whose status a drain waits for as well: a list of `{check: NAME}`, which waits for `up`, and "
+        "`{check: NAME, status: down}`.",
+        default=(),
+    )
     deadline: Span = option("Time after which `until` is no longer waited for.", default=25.0)
     readyz: DrainReadyz = option(
         "Whether `/readyz` fails while draining: `fail`, or `keep` for proxies that fall back to "
         "terminating endpoints.",
         default=DrainReadyz.FAIL,
     )
-    notify: NotifyConfig | None = option("How to tell the app when a drain begins.", default=None)
+    notify: NotifyConfig | None = option(
+        "How to tell the app when a drain begins: by either `file` or `post`.", default=None
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
