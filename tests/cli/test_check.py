@@ -151,6 +151,16 @@ async def test_a_choice_that_would_prove_nothing_is_refused(
     )
 
 
+async def test_a_gate_of_no_checks_at_all_is_refused() -> None:
+    empty = "ungated: true\nchecks: []\n"
+    ended = await run_sidecar("check", "--config", "-", "--gate", "startup", stdin=empty)
+
+    assert (ended.code, ended.err.splitlines()[-1]) == (
+        2,
+        "Error: Invalid value for --gate: no check gates startup: there are no checks",
+    )
+
+
 async def test_what_the_checks_gate_is_told_as_it_is_written_and_in_bounds(tmp_path: Path) -> None:
     path = tmp_path / "config.yaml"
     checks = [
