@@ -157,11 +157,7 @@ class DrainConfig:
     """How we end: serving on until the endpoints know, and until work is done."""
 
     delay: Duration = option("Time to serve on after a drain began.", default=5.0)
-    until: tuple[UntilConfig, ...] = option(
-        "Checks whose status a drain waits for as well: a list of `{check: NAME}`, which waits for `up`, and "
-        "`{check: NAME, status: down}`.",
-        default=(),
-    )
+    until: tuple[UntilConfig, ...] = option("Checks whose status a drain waits for as well.", default=())
     deadline: Span = option("Time after which `until` is no longer waited for.", default=25.0)
     readyz: DrainReadyz = option(
         "Whether `/readyz` fails while draining: `fail`, or `keep` for proxies that fall back to "
