@@ -5,8 +5,9 @@ longer than `max_age` ago, or does not contain the text in its first 64 KiB (`co
 the future counts as now. Only with `contains` must it be a regular file, and one that may be read.
 
 A worker that serves no port can be watched this way: it touches a file in an emptyDir that both containers
-mount whenever it has finished a round, and a check with `gates: liveness` and a `max_age` of several rounds
-restarts it when it hangs.
+mount whenever it has finished a round, and a check with `gates: [liveness, readiness]` and a `max_age` of
+several rounds restarts it when it hangs, and holds a rollout back until it works. Not with `gates: startup`:
+a native sidecar or an init container would wait for a file of an app that is started only afterwards.
 
 Permissions: to search the folders above the path, and with `contains` to read the file.
 Reasons that waiting does not cure: none, for the one who writes the file may still be starting.
@@ -16,7 +17,7 @@ Reasons that waiting does not cure: none, for the one who writes the file may st
   type: file
   path: /var/run/worker/heartbeat
   max_age: 2m
-  gates: [startup, liveness]
+  gates: [liveness, readiness]
 ```
 """
 
@@ -55,6 +56,11 @@ class FileConfig(CheckConfig):
     def target(self) -> str:
         """The path."""
         return self.path
+
+    @property
+    def is_about_file(self) -> bool:
+        """True."""
+        return True
 
 
 class FileCheck:

@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 
 import click
 
@@ -27,6 +28,7 @@ from sidecar.support.logs import set_up_logs
 from sidecar.support.text import Redactor, show_duration
 
 UNTIL_DEADLINE = "startup deadline"
+NAMES_SHOWN = 10
 
 
 @click.command("check")
@@ -50,7 +52,8 @@ UNTIL_DEADLINE = "startup deadline"
 def command(path: str, wait: str | None, only: tuple[str, ...], gate: str | None, output: str) -> None:
     """Run every check once, or until all pass, and show the results.
 
-    Exits with 0 if all pass, 1 if one fails, 2 if the configuration is refused, 124 if --wait ran out.
+    Exits with 0 if all pass, 1 if one fails, 2 if the configuration is refused or --only or --gate choose
+    none, 124 if --wait ran out.
     """
     types = InstalledTypes()
     with exit_on_problems():
@@ -73,11 +76,35 @@ def _choose(checks: Sequence[CheckConfig], only: Sequence[str], gate: str | None
     for name in only:
         if name not in names:
             raise click.BadParameter(unknown("check", name, names), param_hint="--only")
-    return [
-        check
-        for check in checks
-        if (not only or check.name in only) and (gate is None or Gate(gate) in check.gates)
-    ]
+    asked = [check for check in checks if not only or check.name in only]
+    chosen = [check for check in asked if gate is None or gate in check.gates]
+    if gate is not None and not chosen:
+        raise click.BadParameter(_nothing_gates(gate, asked), param_hint="--gate")
+    return chosen
+
+
+def _nothing_gates(gate: str, asked: Sequence[CheckConfig]) -> str:
+    """Say that `--gate` chooses no check: a start that waits for nothing would prove nothing."""
+    if not asked:
+        return f"no check gates {gate}: there are no checks"
+    by_gates: dict[str, list[str]] = {}
+    for check in asked:
+        by_gates.setdefault(_as_written(check.gates), []).append(check.name)
+    found = "; ".join(f"gates: {gates} stands at {_listed(names)}" for gates, names in by_gates.items())
+    return (
+        f"no check gates {gate}, so that nothing would be proved: {found}; "
+        f"write gates: {gate} at the checks that are meant, or leave --gate out to run them all"
+    )
+
+
+def _as_written(gates: AbstractSet[Gate]) -> str:
+    names = [gate for gate in Gate if gate in gates]
+    return f"[{', '.join(names)}]" if len(names) > 1 else "".join(names) or "none"
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = len(names) - NAMES_SHOWN
+    return ", ".join(names[:NAMES_SHOWN]) + (f" and {more} more" if more > 0 else "")
 
 
 def _seconds(wait: str | None, config: Config) -> float | None:

@@ -23,7 +23,8 @@ log = logging.getLogger("sidecar")
 def command(path: str) -> None:
     """Serve the probes and run the checks until SIGTERM.
 
-    Exits with 0 after a stop signal, 1 after a crash or if a port is taken, 2 if the configuration is bad.
+    Exits with 0 after a stop signal, 1 after a crash or if a port is taken, 2 if the configuration is bad,
+    3 when a start is given up: by startup.on_deadline: exit, or by startup.fail_fast.
     """
     types = InstalledTypes()
     with exit_on_problems():

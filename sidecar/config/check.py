@@ -86,6 +86,11 @@ class CheckConfig:
         return ()
 
     @property
+    def is_about_file(self) -> bool:
+        """Whether the check looks at a file, which another container of the pod may be the one to write."""
+        return False
+
+    @property
     def keeps_connection(self) -> bool:
         """Whether a check whose type can hold a connection from run to run does so."""
         return True

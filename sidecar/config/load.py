@@ -255,6 +255,12 @@ def _advice(check: CheckConfig, *, gates_are_given: bool) -> Iterator[str]:
             "an init container waits before the app is started, so that neither ever would; "
             "write gates: readiness, or keep it where the sidecar is a plain container"
         )
+    if check.is_about_file and Gate.STARTUP in check.gates:
+        yield (
+            f"holds back a start until {check.target} is as wanted: where the app writes it, a native "
+            "sidecar or an init container waits before the app is started, so that neither ever would; "
+            "write gates: [liveness, readiness], or keep it where the file is there before the app is"
+        )
     if not check.is_remote:
         return
     if Gate.LIVENESS in check.gates:

@@ -139,9 +139,9 @@ class UntilConfig:
 class NotifyConfig:
     """How the app is told to stop taking work: one of the two."""
 
-    file: OutputPath | None = option("File to create.", default=None)
+    file: OutputPath | None = option("File to create; not with `post`.", default=None)
     post: Annotated[Url, UrlKind((("http", 80),))] | None = option(
-        "URL on loopback to send a POST to.", default=None
+        "URL on loopback to send a POST to; not with `file`.", default=None
     )
 
     def rules(self) -> Iterator[Mistake]:
@@ -164,7 +164,9 @@ class DrainConfig:
         "terminating endpoints.",
         default=DrainReadyz.FAIL,
     )
-    notify: NotifyConfig | None = option("How to tell the app when a drain begins.", default=None)
+    notify: NotifyConfig | None = option(
+        "How to tell the app when a drain begins: by either `file` or `post`.", default=None
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

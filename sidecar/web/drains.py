@@ -20,9 +20,9 @@ WAITING_LIMIT: Final = 100
 """Requests of a listener that may wait at one time: more would be somebody else's."""
 
 TOLD: Final = {
-    Ending.OVER: b"the drain is over\n",
-    Ending.CANCELLED: b"the drain was cancelled\n",
-    Ending.NONE_BEGAN: b"no drain has begun\n",
+    Ending.OVER: Reply(200, b"the drain is over\n"),
+    Ending.CANCELLED: Reply(409, b"the drain was cancelled\n"),
+    Ending.NONE_BEGAN: Reply(200, b"no drain has begun\n"),
 }
 
 
@@ -41,14 +41,17 @@ class DrainPages:
         return {"/drained": self.wait}
 
     async def wait(self, request: web.BaseRequest) -> web.Response:
-        """Answer 200 once the drain is over, or after 2 seconds without one; 503 when too many wait."""
+        """Answer 200 once the drain is over, or after 2 seconds without one.
+
+        Answers 409 once it is cancelled, and 503 when too many wait.
+        """
         if request.method not in ("GET", "HEAD"):
             return respond(Reply(405, b"only GET and HEAD are answered here\n"), Allow="GET, HEAD")
         if self._waiting >= WAITING_LIMIT:
             return respond(Reply(503, b"too many are waiting already\n"))
         self._waiting += 1
         try:
-            return respond(Reply(200, TOLD[await self._drainer.ended()]))
+            return respond(TOLD[await self._drainer.ended()])
         finally:
             self._waiting -= 1
 

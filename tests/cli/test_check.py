@@ -119,6 +119,64 @@ async def test_an_unknown_check_is_named_with_the_nearest_one(tmp_path: Path) ->
     )
 
 
+@pytest.mark.parametrize(
+    ("choice", "told"),
+    [
+        (
+            ("--gate", "liveness"),
+            (
+                "no check gates liveness, so that nothing would be proved: gates: startup stands at db; "
+                "gates: readiness stands at cache, queue; "
+                "write gates: liveness at the checks that are meant, or leave --gate out to run them all"
+            ),
+        ),
+        (
+            ("--gate", "startup", "--only", "cache"),
+            (
+                "no check gates startup, so that nothing would be proved: gates: readiness stands at cache; "
+                "write gates: startup at the checks that are meant, or leave --gate out to run them all"
+            ),
+        ),
+    ],
+)
+async def test_a_choice_that_would_prove_nothing_is_refused(
+    tmp_path: Path, choice: tuple[str, ...], told: str
+) -> None:
+    ended = await run_sidecar("check", "--config", write(tmp_path, db=1, cache=2, queue=3), *choice)
+
+    assert (ended.code, ended.out, ended.err.splitlines()[-1]) == (
+        2,
+        "",
+        f"Error: Invalid value for --gate: {told}",
+    )
+
+
+async def test_a_gate_of_no_checks_at_all_is_refused() -> None:
+    empty = "ungated: true\nchecks: []\n"
+    ended = await run_sidecar("check", "--config", "-", "--gate", "startup", stdin=empty)
+
+    assert (ended.code, ended.err.splitlines()[-1]) == (
+        2,
+        "Error: Invalid value for --gate: no check gates startup: there are no checks",
+    )
+
+
+async def test_what_the_checks_gate_is_told_as_it_is_written_and_in_bounds(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    checks = [
+        f"{{name: c{n}, type: tcp, host: db, port: 1, gates: [readiness, liveness]}}" for n in range(12)
+    ]
+    path.write_text(f"[{', '.join([*checks, '{name: log, type: tcp, host: db, port: 1, gates: none}'])}]")
+
+    ended = await run_sidecar("check", "--config", str(path), "--gate", "startup")
+
+    first_ten = ", ".join(f"c{n}" for n in range(10))
+    assert (
+        f"gates: [liveness, readiness] stands at {first_ten} and 2 more; gates: none stands at log;"
+        in (ended.err.splitlines()[-1])
+    )
+
+
 async def test_waiting_ends_when_the_last_check_passes(tmp_path: Path) -> None:
     async with refused() as db, waiting(write(tmp_path, db=db.port)) as process:
         assert process.stderr is not None

@@ -55,10 +55,13 @@ def board(*checks: dict[str, Any]) -> dict[str, Any]:
 
 
 @contextmanager
-def answering(code: int, body: bytes) -> Iterator[int]:
+def answering(code: int, body: bytes, *, server_name: str = "sidecar") -> Iterator[int]:
     """Answer every request so, on the port that is yielded."""
 
     class Handler(BaseHTTPRequestHandler):
+        def version_string(self) -> str:
+            return server_name
+
         def do_GET(self) -> None:
             self.send_response(code)
             self.send_header("Content-Length", str(len(body)))
@@ -106,7 +109,16 @@ def test_json_is_the_page_itself() -> None:
 
 @pytest.mark.parametrize(
     ("code", "body"),
-    [(404, b"{}"), (200, b"ok"), (200, b"[]"), (200, b"{}"), (200, b'{"phase": 1}'), (200, b"\xff")],
+    [
+        (404, b"{}"),
+        (200, b"ok"),
+        (200, b"[]"),
+        (200, b"{}"),
+        (200, b'{"phase": 1}'),
+        (200, b"\xff"),
+        (200, b"[" * 200_000),
+        (200, b'{"phase": "serving", "startup_passed": true, "uptime_seconds": 1e999, "checks": []}'),
+    ],
 )
 def test_a_stranger_is_named_as_one(code: int, body: bytes) -> None:
     with answering(code, body) as port:
@@ -117,3 +129,24 @@ def test_a_stranger_is_named_as_one(code: int, body: bytes) -> None:
         "",
         f"127.0.0.1:{port} is no admin listener of a sidecar\n",
     )
+
+
+def test_a_board_of_somebody_else_is_none() -> None:
+    with answering(200, b"{}", server_name="nginx") as port:
+        told = status(port)
+
+    assert (told.exit_code, told.stderr) == (1, f"127.0.0.1:{port} is no sidecar: it answered 200 {{}}\n")
+
+
+def test_infinity_is_no_json() -> None:
+    with answering(200, b'{"uptime_seconds": 1e999}') as port:
+        told = status(port, "--output", "json")
+
+    assert (told.exit_code, told.stdout) == (1, "")
+
+
+def test_a_message_cannot_steer_the_terminal() -> None:
+    with answering(200, json.dumps(board({**CHECK, "message": "a\x1b[2J\nb"})).encode()) as port:
+        told = status(port)
+
+    assert told.stdout.splitlines()[-1].endswith(r"a\x1b[2J\nb")

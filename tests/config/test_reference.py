@@ -13,8 +13,8 @@ def test_a_section_is_documented_as_a_table() -> None:
         """\
         | key | default | means |
         |---|---|---|
-        | `file` |  | File to create. |
-        | `post` |  | URL on loopback to send a POST to. |"""
+        | `file` |  | File to create; not with `post`. |
+        | `post` |  | URL on loopback to send a POST to; not with `file`. |"""
     )
 
 

@@ -166,9 +166,20 @@ def test_a_start_that_waits_for_the_pod_itself_is_advised_against(check: str) ->
     )
 
 
+def test_a_start_that_waits_for_a_file_is_advised_against_where_the_app_writes_it() -> None:
+    [sentence] = advice("{name: worker, type: file, path: /run/beat, gates: [startup, liveness]}")
+
+    assert sentence == (
+        "holds back a start until /run/beat is as wanted: where the app writes it, a native sidecar or an "
+        "init container waits before the app is started, so that neither ever would; "
+        "write gates: [liveness, readiness], or keep it where the file is there before the app is"
+    )
+
+
 @pytest.mark.parametrize(
     "check",
     [
+        "{name: worker, type: file, path: /run/beat, gates: [liveness, readiness]}",
         "{name: app, type: http, url: 'http://localhost:8080/healthz', gates: readiness}",
         "{name: db, type: tcp, host: db, port: 1, gates: startup}",
         "{name: cache, type: redis, url: 'unix:///run/redis.sock', gates: startup}",

@@ -109,6 +109,17 @@ async def test_a_drain_without_sigterm_ends_no_process_and_a_delete_takes_it_bac
         )
 
 
+async def test_the_verb_fails_when_somebody_takes_the_drain_back(tmp_path: Path) -> None:
+    async with silent() as db, running(tmp_path, gating(db), sections=LONG) as sidecar:
+        await sidecar.until("/readyz", 200)
+        hook = asyncio.create_task(run_sidecar("drain", "--port", str(sidecar.admin_port)))
+        await sidecar.until_logged("drain began")
+        await sidecar.change_drain("DELETE")
+        told = await hook
+
+    assert (told.code, told.out) == (1, "")
+
+
 async def test_a_restart_of_the_app_alone_waits_two_seconds_and_leaves_the_pod_ready(tmp_path: Path) -> None:
     async with silent() as db, running(tmp_path, gating(db), sections=LONG) as sidecar:
         await sidecar.until("/readyz", 200)

@@ -13,6 +13,7 @@ from sidecar.config.model import DrainConfig, ServerConfig
 from sidecar.core.phase import Phase
 from sidecar.core.verdict import Gate
 from sidecar.runtime.board import Board
+from sidecar.runtime.clock import Clock
 from sidecar.runtime.drain import Drainer, Ending
 from sidecar.runtime.pulse import Pulse
 from sidecar.web.drains import WAITING_LIMIT, DrainPages
@@ -25,13 +26,34 @@ Client = TestClient[aiohttp.web.BaseRequest, None]
 PERMIT = {"X-Sidecar": "1"}
 
 
+class Watched(Drainer):
+    """Says when somebody begins to wait, each time anew, and when that ends."""
+
+    def __init__(self, board: Board, clock: Clock | None = None) -> None:
+        super().__init__(board, DrainConfig(delay=3600.0), clock)
+        self._entered = asyncio.Semaphore(0)
+        self.left = asyncio.Event()
+
+    async def ended(self) -> Ending:
+        self._entered.release()
+        try:
+            return await super().ended()
+        finally:
+            self.left.set()
+
+    async def entered(self, count: int = 1) -> None:
+        """Wait until so many more have begun to wait."""
+        for _ in range(count):
+            await self._entered.acquire()
+
+
 @dataclass
 class Stage:
     """A drainer of an hour's delay behind a main and an admin listener."""
 
     clock: StoppedClock
     board: Board
-    drainer: Drainer
+    drainer: Watched
     main: Client
     admin: Client
 
@@ -45,7 +67,7 @@ class Stage:
 async def stage() -> AsyncIterator[Stage]:
     clock = StoppedClock()
     board = board_of(check("db", Gate.READINESS), clock=clock)
-    drainer = Drainer(board, DrainConfig(delay=3600.0), clock.clock)
+    drainer = Watched(board, clock.clock)
 
     def client(*, is_trusted: bool) -> Client:
         site = Site(
@@ -142,13 +164,13 @@ async def test_a_drain_that_ends_the_process_is_not_ended(stage: Stage) -> None:
 
 async def test_who_waits_is_answered_when_the_drain_has_ended(stage: Stage) -> None:
     stage.drainer.begin()
-    asyncio.get_running_loop().call_later(0.05, stage.drainer.cancel)
+    asked = [
+        asyncio.create_task(stage.ask(client, "GET", "/drained")) for client in (stage.main, stage.admin)
+    ]
+    await stage.drainer.entered(2)
+    stage.drainer.cancel()
 
-    told = await asyncio.gather(
-        *(stage.ask(client, "GET", "/drained") for client in (stage.main, stage.admin))
-    )
-
-    assert told == [(200, "the drain was cancelled\n")] * 2
+    assert await asyncio.gather(*asked) == [(409, "the drain was cancelled\n")] * 2
 
 
 async def test_too_many_who_wait_are_turned_away_and_the_admin_listener_has_room_of_its_own(
@@ -158,30 +180,15 @@ async def test_too_many_who_wait_are_turned_away_and_the_admin_listener_has_room
     crowd = [asyncio.create_task(stage.ask(stage.main, "GET", "/drained")) for _ in range(WAITING_LIMIT + 1)]
     turned_away, _ = await asyncio.wait(crowd, return_when=asyncio.FIRST_COMPLETED)
     ours = asyncio.create_task(stage.ask(stage.admin, "GET", "/drained"))
+    await stage.drainer.entered(WAITING_LIMIT + 1)
     await stage.ask(stage.admin, "DELETE", "/drain", **PERMIT)
     answers = Counter(await asyncio.gather(*crowd))
 
     assert ([each.result() for each in turned_away], answers, (await ours)[0]) == (
         [(503, "too many are waiting already\n")],
-        {(503, "too many are waiting already\n"): 1, (200, "the drain was cancelled\n"): WAITING_LIMIT},
-        200,
+        {(503, "too many are waiting already\n"): 1, (409, "the drain was cancelled\n"): WAITING_LIMIT},
+        409,
     )
-
-
-class Watched(Drainer):
-    """Says when somebody begins to wait, and when that ends."""
-
-    def __init__(self, board: Board) -> None:
-        super().__init__(board, DrainConfig(delay=3600.0))
-        self.entered = asyncio.Event()
-        self.left = asyncio.Event()
-
-    async def ended(self) -> Ending:
-        self.entered.set()
-        try:
-            return await super().ended()
-        finally:
-            self.left.set()
 
 
 async def test_who_hangs_up_makes_room_for_another(stage: Stage) -> None:
@@ -192,7 +199,7 @@ async def test_who_hangs_up_makes_room_for_another(stage: Stage) -> None:
     async with serving(pages.wait, sockets, bounds=ServerConfig(), stop_within=1.0), asyncio.timeout(10):
         reader, writer = await asyncio.open_connection(*sockets[0].getsockname())
         writer.write(b"GET /drained HTTP/1.1\r\nHost: pod\r\n\r\n")
-        await drainer.entered.wait()
+        await drainer.entered()
         writer.close()
         await drainer.left.wait()
 
