@@ -17,7 +17,7 @@ SETTLING_NAPS = 50
 
 
 @pytest.fixture(autouse=True)
-def nothingleft_behind(request: pytest.FixtureRequest) -> None:
+def nothing_left_behind(request: pytest.FixtureRequest) -> None:
     """Watch the tests that run on an event loop."""
     if iscoroutinefunction(getattr(request.node, "obj", None)):
         request.getfixturevalue("_nothing_left_on_the_loop")
