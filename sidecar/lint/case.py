@@ -95,8 +95,8 @@ class Case:
 
     def is_here(self, host: str) -> bool:
         """Whether a host is the pod itself, by whatever name; the unspecified address leads there as well."""
-        name = host.rstrip(".").lower()
-        return is_loopback(host) or name in self.pod.own_names or _is_unspecified(host)
+        name = host.strip("[]").rstrip(".").lower()
+        return is_loopback(name) or _is_unspecified(name) or name in self.pod.own_names
 
     def is_remote(self, check: CheckConfig) -> bool:
         """Whether a check asks anything outside the pod."""

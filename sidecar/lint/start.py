@@ -187,7 +187,7 @@ def _too_much(case: Case, container: Container, probe: Probe, question: Question
 
 
 def _others(case: Case, question: Question) -> Iterator[CheckConfig]:
-    """Yield the dependencies that a question of the app waits for; what our own start waited for has passed."""
+    """Yield the dependencies that the app waits for; what only our own start waited for has passed."""
     passed = [check for wait in waits(case) if wait.container == case.sidecar for check in wait.checks]
     for check in question.waits_for(case):
         if case.is_remote(check) and (check not in passed or Gate.READINESS in check.gates):

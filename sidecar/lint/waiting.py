@@ -53,7 +53,7 @@ def port_of(check: CheckConfig) -> int | None:
 def _addresses_in(case: Case, command: str) -> Iterator[tuple[str, int | None]]:
     for match in _ADDRESS.finditer(command):
         host, port = match["host"] or match["name"], match["port"] or match["number"]
-        if case.is_here(host.strip("[]")):
+        if case.is_here(host):
             yield (f"{host}:{port}", int(port)) if port else (host, None)
 
 
