@@ -1,5 +1,6 @@
 """A case: one configuration and one workload that carries it, and which of the containers is the sidecar."""
 
+import ipaddress
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -11,6 +12,7 @@ from sidecar.config.problems import Place
 from sidecar.core.verdict import Gate
 from sidecar.lint.invocation import CHECK, Evidence, evidence_of, invocation_of
 from sidecar.lint.pod import Container, Pod, Probe, Role, Workload
+from sidecar.support.net import is_literal, is_loopback
 
 
 class Style(StrEnum):
@@ -64,6 +66,11 @@ class Case:
         return self.config.sections.server.admin_port
 
     @property
+    def admin_address(self) -> str:
+        """Where the admin listener is inside the pod: its socket file, or its port in words."""
+        return self.config.sections.server.admin_socket or f"port {self.admin_port}"
+
+    @property
     def style(self) -> Style:
         """How the pod carries the sidecar."""
         if self.sidecar in self.crew.waiters:
@@ -85,6 +92,15 @@ class Case:
     def gating(self, gate: Gate) -> tuple[CheckConfig, ...]:
         """Return the checks that hold back a probe."""
         return tuple(check for check in self.config.checks if gate in check.gates)
+
+    def is_here(self, host: str) -> bool:
+        """Whether a host is the pod itself, by whatever name; the unspecified address leads there as well."""
+        name = host.strip("[]").rstrip(".").lower()
+        return is_loopback(name) or _is_unspecified(name) or name in self.pod.own_names
+
+    def is_remote(self, check: CheckConfig) -> bool:
+        """Whether a check asks anything outside the pod."""
+        return not all(self.is_here(host) for host in check.hosts)
 
     def place_of(self, check: CheckConfig) -> Place:
         """Return where a check stands in the configuration."""
@@ -112,6 +128,10 @@ def recognize(pod: Pod, port: int, name: str | None = None) -> Crew | None:
         return None
     twins = (each for each in servers if each is not sidecar and evidence(each) >= Evidence.IMAGE)
     return Crew(sidecar=sidecar, waiters=waiters, twins=tuple(twins))
+
+
+def _is_unspecified(host: str) -> bool:
+    return is_literal(host) and ipaddress.ip_address(host).is_unspecified
 
 
 def _only_checks(container: Container) -> bool:

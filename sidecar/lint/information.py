@@ -7,9 +7,10 @@ from sidecar.config.check import CheckConfig
 from sidecar.config.model import OnDeadline
 from sidecar.core.verdict import Gate
 from sidecar.lint.case import Case, Style
+from sidecar.lint.end import drain_beginner
 from sidecar.lint.findings import Remark
 from sidecar.lint.invocation import invocation_of
-from sidecar.lint.pod import Probe, Role
+from sidecar.lint.pod import Container, Probe, Role
 from sidecar.lint.questions import askers
 from sidecar.lint.rollout import removes_first
 from sidecar.lint.times import Outage, exit_time
@@ -22,7 +23,7 @@ ROLLED_OUT: Final = ("Deployment", "StatefulSet", "DaemonSet")
 def outage_reach(case: Case) -> Iterator[Remark]:
     """Say which pods an outage of a dependency takes out of the endpoints."""
     for check, _ in _asked_for(case):
-        if check.is_remote:
+        if case.is_remote(check):
             yield Remark(
                 case.place_of(check),
                 f"an outage of {check.target}, which {check.name} asks, takes {_all_pods(case)} out of the "
@@ -49,14 +50,20 @@ def exit_times(case: Case) -> Iterator[Remark]:
     """Say how long it takes from SIGTERM to the exit."""
     if case.style is Style.INIT:
         return
-    drain, has_hook = case.config.sections.drain, case.sidecar.pre_stop is not None
-    begin = "its preStop" if has_hook else "SIGTERM"
-    after = ", which comes after the app has gone" if case.style is Style.NATIVE and not has_hook else ""
+    beginner = drain_beginner(case)
+    is_late = case.style is Style.NATIVE and beginner is None
+    took = exit_time(case.config.sections.drain)
+    begin = "SIGTERM, which comes after the app has gone" if is_late else _begin_of_drain(case, beginner)
     yield Remark(
         case.pod.grace_place,
-        f"{case.sidecar.name} exits {exit_time(drain)} after {begin}{after}; the pod is killed after "
-        f"{case.pod.grace}s",
+        f"{case.sidecar.name} exits {took} after {begin}; the pod is killed after {case.pod.grace}s",
     )
+
+
+def _begin_of_drain(case: Case, beginner: Container | None) -> str:
+    if beginner is None:
+        return "SIGTERM"
+    return "its preStop" if beginner == case.sidecar else f"the preStop of {beginner.name}"
 
 
 def _asked_for(case: Case) -> Iterator[tuple[CheckConfig, Probe]]:

@@ -12,7 +12,9 @@ PROGRAM: Final = "sidecar"
 SERVE: Final = "serve"
 """The verb that the image runs if none is given."""
 CHECK: Final = "check"
-VERBS: Final = frozenset({SERVE, CHECK, "validate", "probe", "drain", "announce"})
+PROBE: Final = "probe"
+DRAIN: Final = "drain"
+VERBS: Final = frozenset({SERVE, CHECK, PROBE, DRAIN, "validate", "announce"})
 """What containers run."""
 
 
@@ -36,6 +38,10 @@ class Invocation:
     def values_of(self, option: str) -> tuple[str, ...]:
         """Return what is given for an option, as `--option VALUE` or `--option=VALUE`."""
         return tuple(_values(option, self.arguments))
+
+    def value_of(self, option: str, default: str) -> str:
+        """Return what is given for an option, the last of several."""
+        return (default, *self.values_of(option))[-1]
 
 
 def evidence_of(container: Container, port: int) -> Evidence:
@@ -68,7 +74,7 @@ def _words(container: Container) -> list[str]:
 
 def _split(words: Sequence[str]) -> list[str]:
     """Return words one by one, also those of a line that a shell would split."""
-    return [part for word in words for part in word.split()]
+    return [part.rstrip(";") for word in words for part in word.split()]
 
 
 def _behind_program(words: Sequence[str]) -> Sequence[str] | None:

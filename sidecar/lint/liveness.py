@@ -12,9 +12,11 @@ from sidecar.lint.pod import Container, Means, Probe, Role
 from sidecar.lint.questions import (
     HEALTHZ,
     RIGHT_QUESTIONS,
+    Question,
     asking,
     is_for_port,
     probing,
+    question_of,
     right_path,
     root_of,
 )
@@ -24,10 +26,11 @@ from sidecar.lint.times import Replacement
 def livez_on_sidecar(case: Case) -> Iterator[Remark]:
     """Find `/livez` on the sidecar's own container."""
     for probe in case.sidecar.probes.values():
-        if root_of(case, case.sidecar, probe) == Asked.LIVEZ:
+        question = question_of(case, case.sidecar, probe.handler)
+        if question is not None and question.root == Asked.LIVEZ:
             yield Remark(
                 probe.handler.place,
-                f"{case.sidecar.name}: {probe.role} asks /livez, which says whether the app lives; "
+                f"{case.sidecar.name}: {probe.role} asks {question}, which says whether the app lives; "
                 "this container is the sidecar",
                 f"path: {RIGHT_QUESTIONS[probe.role]}",
             )
@@ -36,11 +39,12 @@ def livez_on_sidecar(case: Case) -> Iterator[Remark]:
 def liveness_question(case: Case) -> Iterator[Remark]:
     """Find a livenessProbe that asks for readiness or a start, or on an app for the sidecar's own health."""
     for container, probe in case.probes(Role.LIVENESS):
-        root, right = root_of(case, container, probe), right_path(case, container, Role.LIVENESS)
-        if root is not None and root != Asked.LIVEZ and f"/{root}" != right:
+        question = question_of(case, container, probe.handler)
+        right = right_path(case, container, Role.LIVENESS)
+        if question is not None and question.root != Asked.LIVEZ and str(question) != right:
             yield Remark(
                 probe.handler.place,
-                f"{container.name}: livenessProbe asks /{root}, so that {_KILLED_BY[root]} restarts it",
+                f"{container.name}: livenessProbe asks {question}, so that {_killer(question)} restarts it",
                 f"path: {right}",
             )
 
@@ -68,12 +72,16 @@ def liveness_without_startup(case: Case) -> Iterator[Remark]:
 def dependency_gates_liveness(case: Case) -> Iterator[Remark]:
     """Find a check of a dependency that gates liveness."""
     for check in case.gating(Gate.LIVENESS):
-        if check.is_remote:
+        if case.is_remote(check):
             yield Remark(
                 case.place_of(check),
                 f"the check {check.name} gates liveness: an outage of {check.target} restarts the app",
                 "gates: startup",
             )
+
+
+def _killer(question: Question) -> str:
+    return f"every failure of {question.check}" if question.check else _KILLED_BY[question.root]
 
 
 def _too_short(case: Case, container: Container, probe: Probe) -> Iterator[Remark]:

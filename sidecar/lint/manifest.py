@@ -114,9 +114,17 @@ class Branch:
             return default
         return str(self.node.value)
 
+    def unquoted(self) -> str:
+        """Return a number or a name as it is written; in quotes a number is a text to the API server."""
+        written = self.text()
+        if isinstance(self.node, ScalarNode) and self.node.style and _WHOLE_NUMBER.fullmatch(written):
+            sentence = f"is a text, which the API server refuses; write {written} without quotes"
+            self.sheet.refuse(self.place, self.path, sentence)
+        return written
+
     def number(self, default: int) -> int:
         """Return a whole number from 0."""
-        written = self.text()
+        written = self.unquoted()
         if not written:
             return default
         if not _WHOLE_NUMBER.fullmatch(written):

@@ -37,9 +37,10 @@ class Mesh:
             return ""
         return f'{self.native_by[0]}: "true"'
 
-    def carries(self, pod: Pod, check: CheckConfig) -> bool:
+    def carries(self, case: Case, check: CheckConfig) -> bool:
         """Whether what a check asks passes through the proxy."""
-        return check.is_remote and port_of(check) not in _ports(pod.annotations.get(self.skipped_by, ""))
+        skipped = _ports(case.pod.annotations.get(self.skipped_by, ""))
+        return case.is_remote(check) and port_of(check) not in skipped
 
     def _is_injected(self, pod: Pod) -> bool:
         key, values = self.injected_by

@@ -6,6 +6,7 @@ The defaults are those of the API server: k8s.io/kubernetes pkg/apis/{core,apps}
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import PurePosixPath
 
 from sidecar.config.problems import Place
 
@@ -163,6 +164,15 @@ class Container:
             return int(port)
         return next((each.number for each in self.ports if each.name == port), None)
 
+    def can_write_to(self, volume: str) -> bool:
+        """Whether a volume is mounted, and not read-only."""
+        return any(each.volume == volume and not each.is_read_only for each in self.mounts)
+
+    def mount_of(self, path: str) -> Mount | None:
+        """Return the mount that holds a file, the innermost of several."""
+        holding = [each for each in self.mounts if PurePosixPath(path).is_relative_to(each.path or "/")]
+        return max(holding, key=lambda each: len(PurePosixPath(each.path).parts), default=None)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pod:
@@ -174,6 +184,8 @@ class Pod:
     security: Security
     resources: Resources
     volumes: tuple[Volume, ...] = ()
+    own_names: frozenset[str] = frozenset()
+    """Names that `hostAliases` gives to loopback, in lower case."""
     grace: int = 30
     grace_place: Place
     host_network: Place | None = None

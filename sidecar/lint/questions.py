@@ -11,9 +11,11 @@ from sidecar.config.model import ServerConfig
 from sidecar.core.verdict import Gate
 from sidecar.core.verdict import Probe as Asked
 from sidecar.lint.case import Case, Style
-from sidecar.lint.invocation import invocation_in
+from sidecar.lint.invocation import PROBE, Invocation, invocation_in
 from sidecar.lint.pod import Container, Handler, Means, Probe, Role
 
+USUAL: Final = ServerConfig()
+"""Where verbs ask that are not told."""
 HEALTHZ: Final = "healthz"
 DRAINED: Final = "/drained"
 """What an app's preStop asks."""
@@ -36,6 +38,10 @@ class Question:
     check: str = ""
     excluded: frozenset[str] = frozenset()
 
+    def __str__(self) -> str:
+        """Return its path."""
+        return f"/{self.root}/{self.check}" if self.check else f"/{self.root}"
+
     def waits_for(self, case: Case) -> tuple[CheckConfig, ...]:
         """Return the checks that must be up, for the answer to be good."""
         return tuple(check for check in case.config.checks if self._concerns(check))
@@ -49,7 +55,7 @@ class Question:
 def question_of(case: Case, container: Container, handler: Handler) -> Question | None:
     """Return what a handler asks the sidecar; None if it asks something else, or nothing that we answer."""
     if handler.means is Means.EXEC:
-        return _question_of_command(handler)
+        return None if any(_faults_of_command(case, handler)) else _question_of_command(handler)
     if handler.means is not Means.HTTP or container.number_of(handler.port) != case.port:
         return None
     return _question_in(case, handler.path)
@@ -57,12 +63,31 @@ def question_of(case: Case, container: Container, handler: Handler) -> Question 
 
 def faults(case: Case, container: Container, handler: Handler) -> Iterator[str]:
     """Yield what is wrong with the address of a handler that is meant for us, the most telling first."""
-    if handler.means in (Means.TCP, Means.GRPC) and container == case.sidecar:
-        yield f"asks by {handler.means}, which no check answers"
-    if handler.means is not Means.HTTP or not _is_for_us(case, container, handler):
+    if not _is_for_us(case, container, handler):
         return
     if case.style is Style.INIT:
         yield "asks the sidecar, which only checks in this pod and does not serve"
+    if handler.means is Means.HTTP:
+        yield from _faults_of_request(case, container, handler)
+    elif handler.means is Means.EXEC:
+        yield from _faults_of_command(case, handler)
+    else:
+        yield f"asks by {handler.means}, which no check answers"
+
+
+def asked_at(case: Case, invocation: Invocation, usual: int) -> str:
+    """Return where a verb asks, as `Case.admin_address` has it; `usual` is the verb's own port."""
+    socket, host = invocation.value_of("--socket", ""), invocation.value_of("--host", "localhost")
+    port = f"port {invocation.value_of('--port', str(usual))}"
+    return socket or (port if case.is_here(host) else f"{port} of {host}")
+
+
+def is_missed(asked: str, *places: str) -> bool:
+    """Whether what a verb asks is none of these places; what a shell puts in may be any."""
+    return asked not in places and "$" not in asked
+
+
+def _faults_of_request(case: Case, container: Container, handler: Handler) -> Iterator[str]:
     if wrong_port := _fault_of_port(case, container, handler):
         yield wrong_port
     if handler.host:
@@ -85,7 +110,7 @@ def right_path(case: Case, container: Container, role: Role) -> str:
         return RIGHT_QUESTIONS[role]
     if role is Role.LIVENESS:
         return "/livez"
-    own = next((f"/{check.name}" for check in case.config.checks if not check.is_remote), "")
+    own = next((f"/{check.name}" for check in case.config.checks if not case.is_remote(check)), "")
     return f"/readyz{own}" if role is Role.STARTUP else "/readyz"
 
 
@@ -122,9 +147,21 @@ def _fault_of_port(case: Case, container: Container, handler: Handler) -> str:
     return "" if number == case.port else f"asks port {number}, where the sidecar does not listen"
 
 
+def _faults_of_command(case: Case, handler: Handler) -> Iterator[str]:
+    """Yield what is wrong with `sidecar probe`, which both listeners answer."""
+    invocation = invocation_in(handler.command)
+    if invocation is None or invocation.verb != PROBE:
+        return
+    asked = asked_at(case, invocation, USUAL.port)
+    if is_missed(asked, f"port {case.port}", case.admin_address):
+        yield f"asks {asked}, where the sidecar does not listen"
+    if _question_of_command(handler) is None:
+        yield f"asks none of {', '.join(ROOTS)}"
+
+
 def _question_of_command(handler: Handler) -> Question | None:
     invocation = invocation_in(handler.command)
-    if invocation is None or invocation.verb != "probe":
+    if invocation is None or invocation.verb != PROBE:
         return None
     root = next((word for word in invocation.arguments if word in ROOTS), None)
     return Question(root) if root else None
@@ -143,12 +180,17 @@ def _question_in(case: Case, path: str) -> Question | None:
 
 def _is_for_us(case: Case, container: Container, handler: Handler) -> bool:
     """Whether a handler is meant for us: it is the sidecar's, has our port, or asks what only we answer."""
+    if handler.means is Means.SLEEP:
+        return False
+    if handler.means is Means.EXEC:
+        invocation = invocation_in(handler.command)
+        return invocation is not None and invocation.verb == PROBE
     if container == case.sidecar:
         return True
     number = container.number_of(handler.port)
     if number is None:
         return handler.port in [port.name for port in case.sidecar.ports]
-    if number in (case.port, case.admin_port, *_USUAL_PORTS):
+    if number in (case.port, case.admin_port, USUAL.port, USUAL.admin_port):
         return True
     return _is_only_ours(case, handler.path) and number not in [port.number for port in container.ports]
 
@@ -159,7 +201,6 @@ def _is_only_ours(case: Case, path: str) -> bool:
     return question is not None and (question.check != "" or question.root == Asked.STARTUPZ)
 
 
-_USUAL_PORTS: Final = (ServerConfig().port, ServerConfig().admin_port)
 _HELD_BY: Final[Mapping[str, frozenset[Gate]]] = {
     Asked.LIVEZ: frozenset({Gate.LIVENESS}),
     Asked.READYZ: frozenset({Gate.READINESS, Gate.STARTUP}),

@@ -21,6 +21,7 @@ from sidecar.lint.pod import (
     Volume,
     Workload,
 )
+from sidecar.support.net import is_loopback
 
 TEMPLATES: Final[Mapping[str, tuple[str, ...]]] = {
     "Pod": (),
@@ -72,7 +73,7 @@ def _update(strategy: Branch) -> Update:
     return Update(
         place=unavailable.place,
         kind=strategy["type"].text("RollingUpdate"),
-        max_unavailable=unavailable.text(),
+        max_unavailable=unavailable.unquoted(),
     )
 
 
@@ -87,6 +88,7 @@ def _pod(template: Branch) -> Pod:
         security=_security(spec["securityContext"]),
         resources=_resources(spec["resources"]),
         volumes=tuple(_volume(each) for each in spec["volumes"].each()),
+        own_names=frozenset(_own_names(spec["hostAliases"])),
         grace=grace.number(30),
         grace_place=grace.place,
         host_network=network.place if network.truth() else None,
@@ -146,7 +148,7 @@ def _handler(branch: Branch) -> Handler | None:
         place=way.place,
         means=means,
         path=way["path"].text() or "/",
-        port=way["port"].text(),
+        port=way["port"].unquoted(),
         host=way["host"].text(),
         scheme=way["scheme"].text() or "HTTP",
         command=way["command"].texts(),
@@ -181,6 +183,12 @@ def _volume(branch: Branch) -> Volume:
     """Read a volume; one that names no source is an emptyDir, as the API server has it."""
     source = next((key for key in branch.names() if key != "name"), "emptyDir")
     return Volume(name=branch["name"].text(), source=source)
+
+
+def _own_names(branch: Branch) -> Iterator[str]:
+    for alias in branch.each():
+        if is_loopback(alias["ip"].text()):
+            yield from (name.lower() for name in alias["hostnames"].texts())
 
 
 def _resources(branch: Branch) -> Resources:

@@ -39,6 +39,8 @@ def progress_deadline(case: Case) -> Iterator[Remark]:
 def removes_first(case: Case) -> str:
     """Return how an update removes pods before it adds one; empty if it does not, or cannot do otherwise."""
     kind, update = case.workload.kind, case.workload.update
+    if case.workload.replicas == 0:
+        return ""
     if kind == "Deployment" and update.kind == "Recreate":
         return "Recreate stops every old pod first"
     if kind == "Deployment" and _is_above(update, 0, default="25%"):

@@ -78,6 +78,13 @@ RULES: Final = (
         "restartPolicy: Always it starts and goes on.",
     ),
     Rule(
+        "init-proves-nothing",
+        Level.ERROR,
+        start.init_proves_nothing,
+        "An init container holds a broken release back by what it checks. Where no check is chosen there is "
+        "nothing to fail.",
+    ),
+    Rule(
         "job-never-completes",
         Level.ERROR,
         start.job_never_completes,
@@ -129,6 +136,13 @@ RULES: Final = (
         end.late_drain,
         "A native sidecar is stopped after the app. The delay is for traffic that still arrives, and at "
         "that time there is nobody to serve it: it only makes every pod's end longer.",
+    ),
+    Rule(
+        "unbegun-drain",
+        Level.WARNING,
+        end.unbegun_drain,
+        "A native sidecar gets SIGTERM after the app. Without a preStop of ours that begins the drain nobody "
+        "drains while the app waits, and it is stopped amid its work.",
     ),
     Rule(
         "latch-volume",

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from math import ceil
 
+from sidecar.checks.file import FileConfig
 from sidecar.config.check import CheckConfig
 from sidecar.core.verdict import Gate
 from sidecar.core.verdict import Probe as Asked
@@ -11,9 +12,9 @@ from sidecar.lint.findings import Remark
 from sidecar.lint.invocation import SERVE, invocation_of
 from sidecar.lint.mesh import MESHES
 from sidecar.lint.pod import Container, Probe, Role
-from sidecar.lint.questions import question_of
+from sidecar.lint.questions import Question, question_of, right_path
 from sidecar.lint.times import needed_budget
-from sidecar.lint.waiting import Wait, is_inside_pod, port_of, waits
+from sidecar.lint.waiting import Wait, addresses_inside, waits
 from sidecar.support.text import show_duration
 
 
@@ -21,11 +22,12 @@ def start_deadlock(case: Case) -> Iterator[Remark]:
     """Find a start that waits for the app, which waits for that start."""
     for wait in waits(case):
         for check in wait.checks:
-            if is_inside_pod(check) and not _is_served_before(case, wait, check):
+            missing = next(_missing(case, wait, check), None)
+            if missing is not None:
                 yield Remark(
                     case.place_of(check),
                     f"{wait.container.name} waits for the check {check.name} before the app is started, and "
-                    f"{check.target} is inside the pod: neither ever starts",
+                    f"{missing}: neither ever starts",
                     _way_out(case, wait, check),
                 )
 
@@ -34,7 +36,7 @@ def start_before_mesh(case: Case) -> Iterator[Remark]:
     """Find a start that waits for dependencies before a mesh has opened the network."""
     for wait in waits(case):
         for mesh in MESHES:
-            names = [check.name for check in wait.checks if mesh.carries(case.pod, check)]
+            names = [check.name for check in wait.checks if mesh.carries(case, check)]
             write = mesh.opens_behind(case, wait)
             if names and write:
                 yield Remark(
@@ -70,6 +72,21 @@ def init_never_ends(case: Case) -> Iterator[Remark]:
             )
 
 
+def init_proves_nothing(case: Case) -> Iterator[Remark]:
+    """Find an init container that is to check what no check gates."""
+    names = {check.name for check in case.config.checks}
+    for wait in waits(case):
+        invocation = invocation_of(wait.container)
+        gate, only = invocation.value_of("--gate", ""), invocation.values_of("--only")
+        if wait.container in case.crew.waiters and gate and not wait.checks and names.issuperset(only):
+            yield Remark(
+                wait.container.place,
+                f"{wait.container.name} runs the checks that gate {gate}, and "
+                f"{'none of ' + ', '.join(only) if only else 'no check'} does: it proves nothing",
+                f"gates: {gate}",
+            )
+
+
 def job_never_completes(case: Case) -> Iterator[Remark]:
     """Find a plain container that serves in a pod that is to complete."""
     for container in (case.sidecar, *case.crew.twins):
@@ -84,21 +101,40 @@ def job_never_completes(case: Case) -> Iterator[Remark]:
 
 def startup_budget(case: Case) -> Iterator[Remark]:
     """Find a startupProbe that gives up before our own deadline has said why."""
-    needed = needed_budget(case.config)
     for container, probe in case.probes(Role.STARTUP):
-        if _waits_for_deadline(case, container, probe) and probe.budget < needed:
-            yield Remark(
-                probe.place,
-                f"{container.name}: startupProbe gives up after {probe.budget}s, and the startup deadline is "
-                f"{show_duration(case.config.sections.startup.deadline)}: the kubelet restarts it too early",
-                f"failureThreshold: {ceil((needed - probe.initial_delay) / probe.period)}",
-            )
+        question = question_of(case, container, probe.handler)
+        if question is None or not _waits_for_deadline(case, question):
+            continue
+        if container in case.apps and right_path(case, container, Role.STARTUP) != str(question):
+            yield from _too_much(case, container, probe, question)
+        else:
+            yield from _too_early(case, container, probe)
 
 
-def _is_served_before(case: Case, wait: Wait, check: CheckConfig) -> bool:
-    """Whether a native sidecar that is started before answers a check."""
+def _missing(case: Case, wait: Wait, check: CheckConfig) -> Iterator[str]:
+    """Yield what of a check only a container behind `wait` can bring."""
+    if isinstance(check, FileConfig):
+        yield from _unwritten(case, wait, check.path)
+    for address, port in addresses_inside(case, check):
+        if not _is_served_before(case, wait, port):
+            yield f"{address} is inside the pod"
+
+
+def _unwritten(case: Case, wait: Wait, path: str) -> Iterator[str]:
+    """Yield who may write a file of an emptyDir, if nobody has been able to before."""
+    mount = wait.container.mount_of(path)
+    if mount is None or case.pod.source_of(mount) != "emptyDir":
+        return
+    writers = [each for each in case.pod.containers if each.can_write_to(mount.volume)]
+    started = case.pod.containers.index(wait.container)
+    if not any(writer in case.pod.containers[:started] for writer in writers):
+        later = (each.name for each in case.pod.containers[started + 1 :] if each in writers)
+        yield from (f"{path} is on the emptyDir {mount.volume}, which {name} fills" for name in later)
+
+
+def _is_served_before(case: Case, wait: Wait, number: int | None) -> bool:
+    """Whether a native sidecar that is started before answers on a port, or may where it is not known."""
     earlier = [each for each in case.pod.containers if wait.is_behind(case, each)]
-    number = port_of(check)
     return any(number is None or number in [port.number for port in each.ports] for each in earlier)
 
 
@@ -128,9 +164,40 @@ def _serves(container: Container) -> bool:
     return invocation_of(container).verb == SERVE
 
 
-def _waits_for_deadline(case: Case, container: Container, probe: Probe) -> bool:
-    """Whether a probe waits for all that the startup deadline is for."""
-    question = question_of(case, container, probe.handler)
-    if question is None or question.check:
+def _too_early(case: Case, container: Container, probe: Probe) -> Iterator[Remark]:
+    """Yield that a startupProbe, which waits for what the startup deadline is for, gives up before it."""
+    needed = needed_budget(case.config)
+    if probe.budget < needed:
+        yield Remark(
+            probe.place,
+            f"{container.name}: startupProbe gives up after {probe.budget}s, and the startup deadline is "
+            f"{show_duration(case.config.sections.startup.deadline)}: the kubelet restarts it too early",
+            f"failureThreshold: {ceil((needed - probe.initial_delay) / probe.period)}",
+        )
+
+
+def _too_much(case: Case, container: Container, probe: Probe, question: Question) -> Iterator[Remark]:
+    """Yield that an app's startupProbe, whose budget is for the app's boot, waits for more than that."""
+    others = ", ".join(check.name for check in _others(case, question))
+    if others and probe.budget < needed_budget(case.config):
+        yield Remark(
+            probe.handler.place,
+            f"{container.name}: startupProbe asks {question}, which waits for {others} as well, and gives up "
+            f"after {probe.budget}s: the kubelet restarts the app for what is not its own",
+            f"path: {right_path(case, container, Role.STARTUP)}",
+        )
+
+
+def _others(case: Case, question: Question) -> Iterator[CheckConfig]:
+    """Yield the dependencies that the app waits for; what only our own start waited for has passed."""
+    passed = [check for wait in waits(case) if wait.container == case.sidecar for check in wait.checks]
+    for check in question.waits_for(case):
+        if case.is_remote(check) and (check not in passed or Gate.READINESS in check.gates):
+            yield check
+
+
+def _waits_for_deadline(case: Case, question: Question) -> bool:
+    """Whether a question waits for all that the startup deadline is for."""
+    if question.check:
         return False
     return question.root in (Asked.STARTUPZ, Asked.READYZ) and bool(case.gating(Gate.STARTUP))

@@ -8,7 +8,7 @@ from typing import Final
 from sidecar.core.verdict import Gate
 from sidecar.lint.case import Case, Style
 from sidecar.lint.findings import Remark
-from sidecar.lint.pod import Container, Mount, Variable
+from sidecar.lint.pod import Variable
 
 LATCH: Final = (
     "startup: {latch_file: /var/lib/sidecar/latch}",
@@ -113,18 +113,12 @@ def _latch_fault(case: Case, path: str | None) -> str:
     """Return why a latch does not outlive a restart of our container; empty if it does."""
     if path is None:
         return "the configuration names no latch_file"
-    mount = _mount_of(case.sidecar, path)
+    mount = case.sidecar.mount_of(path)
     if mount is None:
         return f"{path} is on no volume, and is gone with the container"
     if case.pod.source_of(mount) != "emptyDir":
         return f"{path} is on the volume {mount.volume}, which is no emptyDir"
     return f"{path} is mounted read-only" if mount.is_read_only else ""
-
-
-def _mount_of(container: Container, path: str) -> Mount | None:
-    """Return the mount that holds a file, the innermost of several."""
-    holding = [each for each in container.mounts if PurePosixPath(path).is_relative_to(each.path or "/")]
-    return max(holding, key=lambda each: len(PurePosixPath(each.path).parts), default=None)
 
 
 def _holds_secret(variable: Variable) -> bool:

@@ -1,8 +1,11 @@
 """Who holds back the containers behind it: a native sidecar, or an init container that checks."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Final
 
+from sidecar.checks.exec import ExecConfig
 from sidecar.config.check import CheckConfig, UrlCheckConfig
 from sidecar.lint.case import Case, Style
 from sidecar.lint.invocation import Invocation, invocation_of
@@ -33,9 +36,12 @@ def waits(case: Case) -> Iterator[Wait]:
         yield Wait(case.sidecar, question.waits_for(case) if question else ())
 
 
-def is_inside_pod(check: CheckConfig) -> bool:
-    """Whether a check asks another container of the pod: on loopback, or through a socket file."""
-    return not check.is_remote and (bool(check.hosts) or isinstance(check, UrlCheckConfig))
+def addresses_inside(case: Case, check: CheckConfig) -> Iterator[tuple[str, int | None]]:
+    """Yield what a check asks inside the pod, a socket file included, and the port if it is known."""
+    if isinstance(check, ExecConfig):
+        yield from _addresses_in(case, " ".join(check.command))
+    elif not case.is_remote(check) and (check.hosts or isinstance(check, UrlCheckConfig)):
+        yield check.target, port_of(check)
 
 
 def port_of(check: CheckConfig) -> int | None:
@@ -44,6 +50,21 @@ def port_of(check: CheckConfig) -> int | None:
     if port is None and isinstance(check, UrlCheckConfig):
         return check.url.port
     return port if isinstance(port, int) else None
+
+
+def _addresses_in(case: Case, command: str) -> Iterator[tuple[str, int | None]]:
+    for match in _ADDRESS.finditer(command):
+        host, port = match["host"] or match["name"], match["port"] or match["number"]
+        if case.is_here(host):
+            yield (f"{host}:{port}", int(port)) if port else (host, None)
+
+
+_HOST: Final = r"\[[0-9A-Fa-f:.]+\]|[\w.-]+"
+_ADDRESS: Final = re.compile(
+    rf"://(?:[^\s/?#]*@)?(?P<host>{_HOST})(?::(?P<port>[0-9]{{1,5}}))?"
+    rf"|(?<![\w.-])(?P<name>{_HOST})(?::| +)(?P<number>[0-9]{{1,5}})(?![\w.-])"
+)
+"""A URL, or a host and a port: `localhost:8080`, and `localhost 8080` as nc has it."""
 
 
 def _chosen(case: Case, invocation: Invocation) -> Iterator[CheckConfig]:

@@ -166,6 +166,16 @@ def test_what_is_not_rolled_out_or_not_held_back_is_not_told() -> None:
             "drain: {until: [{check: app, status: down}]}",
             "sidecar exits 5 to 28s after its preStop; the pod is killed after 30s",
         ),
+        (
+            native(sidecar(lifecycle={"preStop": {"exec": {"command": ["sleep", "20"]}}})),
+            "",
+            f"sidecar exits 5 to 8s after SIGTERM, {LATE}; the pod is killed after 30s",
+        ),
+        (
+            native(theirs=app(lifecycle=HOOK)),
+            "",
+            "sidecar exits 5 to 8s after the preStop of app; the pod is killed after 30s",
+        ),
     ],
 )
 def test_the_time_to_the_exit_is_told(spec: Manifest, drain: str, sentence: str) -> None:

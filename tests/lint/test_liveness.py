@@ -37,6 +37,12 @@ def test_the_apps_liveness_on_the_sidecars_container_is_told(role: str, write: s
     ]
 
 
+def test_the_apps_own_check_on_the_sidecars_container_is_told_as_it_is_asked() -> None:
+    [remark] = told("livez-on-sidecar", of_sidecar(livenessProbe=http("/livez/app")))
+
+    assert "livenessProbe asks /livez/app, which says" in remark.sentence
+
+
 def test_the_sidecars_own_questions_are_not_told() -> None:
     assert told("livez-on-sidecar", of_sidecar()) == []
 
@@ -47,6 +53,7 @@ def test_the_sidecars_own_questions_are_not_told() -> None:
         ("/readyz", "/readyz, so that every outage of what gates readiness restarts it"),
         ("/startupz", "/startupz, so that a start that takes long restarts it"),
         ("/healthz", "/healthz, so that a sick sidecar restarts it"),
+        ("/readyz/app", "/readyz/app, so that every failure of app restarts it"),
     ],
 )
 def test_an_app_that_is_restarted_for_others_is_told(path: str, killer: str) -> None:
@@ -188,3 +195,13 @@ def test_a_dependency_that_gates_liveness_is_told_where_it_is_configured() -> No
 
 def test_the_app_itself_may_gate_liveness() -> None:
     assert told("dependency-gates-liveness", deployment()) == []
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "[::]", "app.example"])
+def test_the_app_itself_has_many_names(host: str) -> None:
+    text = config(
+        f"{{name: app, type: http, url: 'http://{host}:8080', gates: liveness}}", more="ungated: true"
+    )
+    spec = native(hostAliases=[{"ip": "127.0.0.1", "hostnames": ["APP.example"]}])
+
+    assert told("dependency-gates-liveness", deployment(spec), text) == []

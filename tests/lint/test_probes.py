@@ -50,6 +50,22 @@ def of_app(**overlay: object) -> Manifest:
             {"httpGet": {"path": "/readyz", "port": 17808, "host": "127.0.0.1"}},
             "asks the host 127.0.0.1 instead of the pod",
         ),
+        (
+            {"exec": {"command": ["sidecar", "probe", "readyz", "--port", "1"]}},
+            "asks port 1, where the sidecar does not listen",
+        ),
+        (
+            {"exec": {"command": ["sidecar", "probe", "readyz", "--socket", "/run/s"]}},
+            "asks /run/s, where the sidecar does not listen",
+        ),
+        (
+            {"exec": {"command": ["sidecar", "probe", "readyz", "--host=web"]}},
+            "asks port 17808 of web, where the sidecar does not listen",
+        ),
+        (
+            {"exec": {"command": ["sidecar", "probe", "readyz/sessions"]}},
+            "asks none of livez, readyz, startupz, healthz",
+        ),
         ({"tcpSocket": {"port": 17808}}, "asks by tcpSocket, which no check answers"),
         ({"grpc": {"port": 17808}}, "asks by grpc, which no check answers"),
     ],
@@ -68,11 +84,14 @@ def test_a_probe_of_the_sidecar_that_is_not_answered_is_told(probe: Manifest, fa
         http("/readyz"),
         http("readyz"),
         http("/readyz", "sidecar"),
-        http("/readyz", "17808"),
         http("/readyz?verbose&exclude=app"),
         http("/readyz/app"),
         {"exec": {"command": ["sidecar", "probe", "readyz"]}},
+        {"exec": {"command": ["sidecar", "probe", "readyz", "--port", "17809"]}},
+        {"exec": {"command": ["sidecar", "probe", "readyz", "--host", "[::]"]}},
+        {"exec": {"command": ["sh", "-c", "sidecar probe readyz --host $POD_IP"]}},
         {"exec": {"command": ["cat", "/ready"]}},
+        {"exec": {"command": ["sidecar", "status"]}},
         {"httpGet": {"path": "/readyz", "port": 17808, "scheme": "http"}},
     ],
 )
@@ -88,11 +107,20 @@ def test_a_probe_of_the_sidecar_that_is_answered_is_not_told(probe: Manifest) ->
         (http("/readyz/sessions", 9000), "asks port 9000, where the sidecar does not listen"),
         (http("/startupz", 9000), "asks port 9000, where the sidecar does not listen"),
         (http("/alive"), f"asks /alive; {PATHS}"),
+        ({"tcpSocket": {"port": 17808}}, "asks by tcpSocket, which no check answers"),
+        ({"tcpSocket": {"port": "sidecar"}}, "asks by tcpSocket, which no check answers"),
+        ({"grpc": {"port": 17808}}, "asks by grpc, which no check answers"),
+        (
+            {"exec": {"command": ["sidecar", "probe", "livez", "--port=1"]}},
+            "asks port 1, where the sidecar does not listen",
+        ),
     ],
 )
 def test_a_probe_of_the_app_that_is_meant_for_the_sidecar_is_told(probe: Manifest, fault: str) -> None:
+    [line] = [f"{means}:" for means in probe]
+
     assert told("probe-address", of_app(livenessProbe=probe)) == [
-        Told("httpGet:", f"app: livenessProbe {fault}", "httpGet: {path: /livez, port: 17808}")
+        Told(line, f"app: livenessProbe {fault}", "httpGet: {path: /livez, port: 17808}")
     ]
 
 
@@ -247,6 +275,24 @@ def test_a_command_that_asks_no_probe_holds_no_check_back(command: list[str]) ->
     own = sidecar(readinessProbe={"exec": {"command": command}})
 
     assert len(told("unasked-gate", deployment(native(own)))) == 1
+
+
+def test_a_command_that_reaches_nobody_holds_no_check_back() -> None:
+    own = sidecar(readinessProbe={"exec": {"command": ["sidecar", "probe", "readyz", "--port", "1"]}})
+
+    assert len(told("unasked-gate", deployment(native(own)))) == 1
+
+
+@pytest.mark.parametrize("server", ["server: {port: 9100}", "server: {port: 9100, admin_socket: /run/s}"])
+def test_a_command_has_to_be_told_another_port(server: str) -> None:
+    command = ["sidecar", "probe", "readyz"]
+    own = sidecar(readinessProbe={"exec": {"command": command}})
+
+    sentences = [
+        each.sentence for each in told("probe-address", deployment(native(own)), config(more=server))
+    ]
+
+    assert "sidecar: readinessProbe asks port 17808, where the sidecar does not listen" in sentences
 
 
 def test_nobody_sends_traffic_to_a_job_so_that_its_readiness_needs_no_probe() -> None:

@@ -238,6 +238,7 @@ items:
 
 MERGES = "spec.containers[0]: merges what merges again; write it out"
 NONE = "holds no Pod, Deployment, StatefulSet, DaemonSet, ReplicaSet, Job or CronJob"
+QUOTES = "is a text, which the API server refuses; write"
 EMPTY = "spec.containers: is missing; a pod has at least one container"
 
 
@@ -285,6 +286,14 @@ def test_a_manifest_without_a_workload_is_told(text: str) -> None:
             "43: spec.containers[0].ports[0].containerPort: '80s' is not a whole number from 0",
         ),
         (
+            '{ports: [{containerPort: "80"}]}',
+            f"43: spec.containers[0].ports[0].containerPort: {QUOTES} 80 without quotes",
+        ),
+        (
+            "{livenessProbe: {httpGet: {port: '80'}}}",
+            f"60: spec.containers[0].livenessProbe.httpGet.port: {QUOTES} 80 without quotes",
+        ),
+        (
             "{securityContext: {runAsNonRoot: maybe}}",
             "52: spec.containers[0].securityContext.runAsNonRoot: 'maybe' is neither true nor false",
         ),
@@ -307,6 +316,39 @@ def test_all_problems_are_told_at_once() -> None:
         "pod.yaml:1:63: spec.containers[0].ports: is a single value; write a list",
         "pod.yaml:1:75: spec.containers[1].env: is a mapping; write a list",
     ]
+
+
+def test_all_numbers_in_quotes_are_refused() -> None:
+    text = """\
+kind: Deployment
+spec:
+  replicas: "3"
+  strategy: {rollingUpdate: {maxUnavailable: "0"}}
+  template:
+    spec:
+      containers:
+        - {name: "1", image: "2", readinessProbe: {tcpSocket: {port: "http"}, periodSeconds: "2"}}
+"""
+    probe = "spec.template.spec.containers[0].readinessProbe"
+
+    assert problems(text) == [
+        f"pod.yaml:3:3: spec.replicas: {QUOTES} 3 without quotes",
+        f"pod.yaml:4:30: spec.strategy.rollingUpdate.maxUnavailable: {QUOTES} 0 without quotes",
+        f"pod.yaml:8:79: {probe}.periodSeconds: {QUOTES} 2 without quotes",
+    ]
+
+
+def test_the_names_of_the_pod_itself_are_read() -> None:
+    text = f"""\
+kind: Pod
+spec:
+  hostAliases:
+    - {{ip: 127.0.0.1, hostnames: [App.local, db.local]}}
+    - {{ip: "::1", hostnames: [six.local]}}
+    - {{ip: 10.0.0.1, hostnames: [far.local]}}
+  containers: [{CONTAINER}]
+"""
+    assert one(text).pod.own_names == {"app.local", "db.local", "six.local"}
 
 
 def test_a_manifest_may_be_larger_and_deeper_than_a_configuration() -> None:

@@ -31,13 +31,18 @@ def test_a_deployment_that_stops_old_pods_first_is_told(
     assert told("rollout-takes-pods", updated(strategy)) == [Told(line, f"{fault}, {PROVES}", ADDS_FIRST)]
 
 
-@pytest.mark.parametrize("unavailable", [0, "0", "0%"])
+@pytest.mark.parametrize("unavailable", [0, "0%"])
 def test_a_deployment_that_adds_first_is_not_told(unavailable: object) -> None:
     assert told("rollout-takes-pods", updated(rolling(unavailable))) == []
 
 
 def test_a_deployment_without_a_start_gate_claims_nothing() -> None:
     assert told("rollout-takes-pods", updated({"type": "Recreate"}), config(APP)) == []
+
+
+@pytest.mark.parametrize("strategy", [{"type": "Recreate"}, rolling(1)])
+def test_an_update_of_no_pods_takes_none_away(strategy: Manifest) -> None:
+    assert told("rollout-takes-pods", deployment(replicas=0, strategy=strategy)) == []
 
 
 @pytest.mark.parametrize(

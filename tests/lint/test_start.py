@@ -145,6 +145,97 @@ def test_a_socket_file_may_be_a_native_sidecars_that_is_started_before() -> None
     assert told("start-deadlock", around(sidecar(), before=(proxy(),)), text) == []
 
 
+@pytest.mark.parametrize(
+    ("check", "missing"),
+    [
+        ("type: http, url: 'http://0.0.0.0:8080'", "http://0.0.0.0:8080"),
+        ("type: tcp, host: '::', port: 8080", "[::]:8080"),
+        ("type: http, url: 'http://App.local.:8080/'", "http://App.local.:8080/"),
+        ("type: exec, command: [curl, 'http://localhost:8080/']", "localhost:8080"),
+        ("type: exec, command: [curl, 'http://u:p@127.0.0.1/']", "127.0.0.1"),
+        ("type: exec, command: [sh, -c, \"curl -m 2 'http://[::1]:8080' || exit 1\"]", "[::1]:8080"),
+        ("type: exec, command: [grpc_health_probe, '-addr=localhost:9000']", "localhost:9000"),
+        ("type: exec, command: [nc, -z, 127.0.0.1, '8080']", "127.0.0.1:8080"),
+        ("type: exec, command: [curl, 'http://app.local:8080/']", "app.local:8080"),
+    ],
+)
+def test_whatever_names_the_pod_itself_is_inside_it(check: str, missing: str) -> None:
+    spec = native(hostAliases=[{"ip": "127.0.0.1", "hostnames": ["app.local"]}])
+    text = config(f"{{name: app, {check}, gates: startup}}")
+
+    [remark] = told("start-deadlock", deployment(spec), text)
+
+    assert f"and {missing} is inside the pod: neither" in remark.sentence
+
+
+@pytest.mark.parametrize(
+    "check",
+    [
+        "type: http, url: 'http://web:8080'",
+        "type: exec, command: [curl, 'http://web:8080/?from=localhost']",
+        "type: exec, command: [curl, 'http://localhost.example.com:8080/']",
+        "type: exec, command: [curl, 'http://mylocalhost:8080/']",
+        "type: exec, command: [migrations, --pending]",
+        "type: file, path: /etc/sidecar/ready",
+        "type: file, path: /var/lib/sidecar/ready",
+        "type: file, path: /nowhere/ready",
+    ],
+)
+def test_what_is_not_inside_the_pod_is_not_told(check: str) -> None:
+    assert told("start-deadlock", deployment(), config(f"{{name: app, {check}, gates: startup}}")) == []
+
+
+def test_a_command_may_ask_a_proxy_that_is_started_before() -> None:
+    text = config(
+        "{name: db, type: exec, command: [pg_isready, -d, 'postgres://localhost:5432/'], gates: startup}"
+    )
+
+    assert told("start-deadlock", around(sidecar(), before=(proxy("proxy", 5432),)), text) == []
+
+
+BEAT = "{name: beat, type: file, path: /run/work/beat, gates: [liveness, startup]}"
+READS = {"name": "work", "mountPath": "/run/work", "readOnly": True}
+WRITES = {"name": "work", "mountPath": "/work"}
+
+
+def sharing(
+    source: Manifest, theirs: Manifest, *, before: tuple[Manifest, ...] = (), at: Manifest = READS
+) -> Manifest:
+    """Return a Deployment whose containers mount a volume, the sidecar's to look at a file."""
+    spec = pod(
+        app(volumeMounts=[theirs]),
+        before=(*before, {**sidecar(volumeMounts=[at]), **NATIVE}),
+        volumes=[{"name": "work", **source}],
+    )
+    return deployment(spec)
+
+
+def test_a_file_that_only_the_app_can_write_is_told() -> None:
+    assert told("start-deadlock", sharing({"emptyDir": {}}, WRITES), config(BEAT)) == [
+        Told(
+            f"- {BEAT}",
+            "sidecar waits for the check beat before the app is started, and /run/work/beat is on the "
+            "emptyDir work, which app fills: neither ever starts",
+            "gates: [liveness, readiness]",
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    "manifest",
+    [
+        sharing({"hostPath": {"path": "/work"}}, WRITES),
+        sharing({"emptyDir": {}}, {**WRITES, "readOnly": True}),
+        sharing({"emptyDir": {}}, {"name": "other", "mountPath": "/work"}),
+        sharing({"emptyDir": {}}, WRITES, before=({"name": "fill", "image": "i", "volumeMounts": [WRITES]},)),
+        sharing({"emptyDir": {}}, WRITES, at={**READS, "mountPath": "/run/workers"}),
+    ],
+    ids=["outlives the pod", "app only reads", "another volume", "filled before", "elsewhere"],
+)
+def test_a_file_that_may_be_there_before_the_app_is_not_told(manifest: Manifest) -> None:
+    assert told("start-deadlock", manifest, config(BEAT)) == []
+
+
 ISTIO = {"sidecar.istio.io/inject": "true"}
 LINKERD = {"linkerd.io/inject": "enabled"}
 
@@ -325,6 +416,54 @@ def test_an_init_container_that_ends_is_not_told(spec: Manifest) -> None:
     assert told("init-never-ends", deployment(spec)) == []
 
 
+READY = "{name: db, type: tcp, host: db, port: 5432}"
+
+
+def test_an_init_container_that_checks_a_gate_which_no_check_has_is_told() -> None:
+    assert told("init-proves-nothing", deployment(pod(app(), before=(waiter(),))), config(READY)) == [
+        Told(
+            "- name: wait",
+            "wait runs the checks that gate startup, and no check does: it proves nothing",
+            "gates: startup",
+        )
+    ]
+
+
+def test_an_init_container_beside_a_sidecar_that_serves_is_told_as_well() -> None:
+    spec = pod(app(), sidecar(), before=(waiter("--gate=liveness"),))
+
+    assert [remark.write for remark in told("init-proves-nothing", deployment(spec), config(READY))] == [
+        "gates: liveness"
+    ]
+
+
+def test_an_init_container_whose_only_check_has_another_gate_is_told() -> None:
+    spec = pod(app(), before=(waiter("--only", "app", "--gate", "startup"),))
+
+    [remark] = told("init-proves-nothing", deployment(spec))
+
+    assert (
+        remark.sentence == "wait runs the checks that gate startup, and none of app does: it proves nothing"
+    )
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("--gate", "readiness"), ("5m",), ("--only", "db"), ("--only", "nobody", "--gate", "startup")],
+    ids=["a gate that has one", "all", "one by name", "refused by the verb"],
+)
+def test_an_init_container_that_checks_something_or_is_refused_is_not_told(
+    arguments: tuple[str, ...],
+) -> None:
+    spec = pod(app(), before=(waiter(*arguments),))
+
+    assert told("init-proves-nothing", deployment(spec), config(READY)) == []
+
+
+def test_a_sidecar_that_serves_need_not_hold_the_start() -> None:
+    assert told("init-proves-nothing", deployment(), config(READY)) == []
+
+
 @pytest.mark.parametrize("kind", ["Job", "CronJob"])
 def test_a_plain_container_that_serves_on_is_told_in_a_job(kind: str) -> None:
     manifest = job(plain())
@@ -397,12 +536,45 @@ def test_the_defaults_of_a_startup_probe_are_too_short() -> None:
     assert "gives up after 30s" in remark.sentence
 
 
-def test_an_app_whose_startup_probe_waits_for_all_checks_needs_the_same_budget() -> None:
-    theirs = app(startupProbe=http("/readyz", periodSeconds=2, failureThreshold=30))
+BOOT = app(startupProbe=http("/readyz", periodSeconds=2, failureThreshold=30))
 
-    [remark] = told("startup-budget", deployment(plain(theirs=theirs)))
 
-    assert remark.sentence.startswith("app: startupProbe gives up after 60s")
+@pytest.mark.parametrize("spec", [plain(theirs=BOOT), native(theirs=BOOT)], ids=["plain", "native"])
+def test_an_app_whose_startup_probe_waits_for_all_checks_is_shown_its_own(spec: Manifest) -> None:
+    assert told("startup-budget", deployment(spec)) == [
+        Told(
+            "httpGet:",
+            "app: startupProbe asks /readyz, which waits for sessions as well, and gives up after 60s: the "
+            "kubelet restarts the app for what is not its own",
+            "path: /readyz/app",
+        )
+    ]
+
+
+def test_an_app_without_a_check_of_its_own_needs_the_same_budget() -> None:
+    [remark] = told("startup-budget", deployment(plain(theirs=BOOT)), config(DB))
+
+    assert remark.sentence.startswith("app: startupProbe gives up after 60s, and the startup deadline is 5m")
+
+
+OWN = "{name: app, type: tcp, host: localhost, port: 8080, gates: readiness}"
+
+
+def test_what_held_the_start_of_a_native_sidecar_does_not_hold_the_apps() -> None:
+    assert told("startup-budget", deployment(native(theirs=BOOT)), config(DB, OWN)) == []
+    assert len(told("startup-budget", deployment(plain(theirs=BOOT)), config(DB, OWN))) == 1
+
+
+def test_an_app_whose_startup_probe_waits_for_the_app_alone_is_not_told() -> None:
+    text = config(OWN.replace("readiness", "startup"))
+
+    assert told("startup-budget", deployment(plain(theirs=BOOT)), text) == []
+
+
+def test_an_app_whose_startup_probe_outlasts_the_deadline_is_not_told() -> None:
+    theirs = app(startupProbe=http("/readyz", periodSeconds=1, failureThreshold=330))
+
+    assert told("startup-budget", deployment(plain(theirs=theirs))) == []
 
 
 @pytest.mark.parametrize(
