@@ -27,11 +27,17 @@ def is_literal(host: str) -> bool:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether `host` is this very pod: a loopback address, or a name that RFC 6761 reserves for one."""
+    """Whether `host` is this very pod: a loopback address, or a name that RFC 6761 reserves for one.
+
+    So is the address of all: a connection to it is one to loopback.
+    """
     name = host.rstrip(".").lower()
     if name == "localhost" or name.endswith(".localhost"):
         return True
-    return is_literal(host) and ipaddress.ip_address(host.partition("%")[0]).is_loopback
+    if not is_literal(host):
+        return False
+    address = ipaddress.ip_address(host.partition("%")[0])
+    return address.is_loopback or address.is_unspecified
 
 
 def tls_context(

@@ -49,6 +49,8 @@ def test_a_literal_is_an_address_and_no_name(host: str, is_one: bool) -> None:
         ("app.localhost", True),
         ("127.9.9.9", True),
         ("::1", True),
+        ("0.0.0.0", True),
+        ("::", True),
         ("localhost.example.com", False),
         ("mylocalhost", False),
         ("192.0.2.1", False),
