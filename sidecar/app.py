@@ -4,6 +4,7 @@ import asyncio
 import gc
 import logging
 import os
+import signal
 import socket
 import sys
 import threading
@@ -19,14 +20,17 @@ from sidecar.config.model import Config, OnDeadline, StartupConfig
 from sidecar.config.problems import ConfigError, Place, Problem
 from sidecar.core.check import Reason
 from sidecar.core.events import Event, StatusChanged
+from sidecar.core.explain import Explains, Samples
 from sidecar.core.phase import Phase
 from sidecar.core.result import Result
+from sidecar.core.sample import Sample
 from sidecar.core.start import StartRules
 from sidecar.metrics import metrics_renderer
 from sidecar.runtime.board import Board
 from sidecar.runtime.changes import Changes
 from sidecar.runtime.clock import Clock
 from sidecar.runtime.drain import Drainer
+from sidecar.runtime.explanation import Explanation, explain
 from sidecar.runtime.journal import log_event
 from sidecar.runtime.latch import LatchKeeper, LatchRecord, read_latch
 from sidecar.runtime.lifecycle import Signals
@@ -162,6 +166,39 @@ def check_once(
     return loop.run_until_complete(
         sweep(checks, find=partial(find_type, types), redact=redact, wait=wait, report=report or _say_nothing)
     )
+
+
+def can_explain(check: CheckConfig, types: CheckTypes) -> bool:
+    """Whether a check can say how each of its rules stands."""
+    return isinstance(find_type(types, check).build(check), Explains)
+
+
+def can_sample(check: CheckConfig, types: CheckTypes) -> bool:
+    """Whether a check can look at copies of real messages."""
+    return isinstance(find_type(types, check).build(check), Samples)
+
+
+def explain_once(
+    checks: Sequence[CheckConfig],
+    types: CheckTypes,
+    redact: Callable[[str], str],
+    *,
+    sample: Sample | None = None,
+) -> list[Explanation]:
+    """Return how each rule of `checks`, which can explain, stands; with `sample` look at messages too.
+
+    Raises:
+        KeyboardInterrupt: SIGINT or SIGTERM ended it; what it had made at a broker is gone.
+    """
+    loop = SidecarLoop()
+    asyncio.set_event_loop(loop)
+    asking = loop.create_task(explain(checks, find=partial(find_type, types), redact=redact, sample=sample))
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, asking.cancel)
+    try:
+        return loop.run_until_complete(asking)
+    except asyncio.CancelledError:
+        raise KeyboardInterrupt from None
 
 
 def _say_nothing(_config: CheckConfig, _result: Result) -> None: ...

@@ -7,14 +7,20 @@ and that it blocks it, aiormq keeps to itself: so an ear listens in.
 
 import asyncio
 from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+from urllib.parse import quote
 
 from sidecar.checks._connect import Streams, close_now, connection_failure
+from sidecar.config.fields import Secret
 from sidecar.core.check import CheckFailed, Reason
 from sidecar.support.driver import Driver
 
 if TYPE_CHECKING:
     from aiormq import Connection
+
+T = TypeVar("T")
+Login = tuple[str | None, Secret | None]
+"""User name and password, each if there is one."""
 
 aiormq = Driver("aiormq", extra="rabbitmq")
 
@@ -29,18 +35,22 @@ _UNBLOCKED: Final = b"\x00\x0a\x00\x3d"
 """Methods 50, 60, 61 of class 10, `connection` (rabbitmq.com: amqp-0-9-1-reference, connection-blocked)."""
 
 
+HEARTBEAT: Final = 10
+"""Seconds. A broker that has blocked a connection notices only by its heartbeats that we are gone."""
+
+
 class Link:
     """One connection to a broker. Whoever makes it closes it.
 
     One that the broker has blocked ends when it is unblocked: what was published meanwhile arrives only then.
     """
 
-    def __init__(self, streams: Streams, *, address: str, url: str, vhost: str, name: str) -> None:
+    def __init__(self, streams: Streams, *, address: str, login: Login, vhost: str, name: str) -> None:
         reader, self._writer = streams
         self._ear = Ear(reader, self._writer, address)
         self._address = address
         self.connection: Connection = aiormq.Connection(
-            url, transport_factory=self, client_properties={"connection_name": name}
+            _url_for(login), transport_factory=self, client_properties={"connection_name": name}
         )
         self.connection.vhost = vhost
 
@@ -69,8 +79,8 @@ class Link:
         finally:
             closing.cancel()
 
-    async def attend(self, asking: Coroutine[Any, Any, object]) -> None:
-        """Return when `asking` has ended; do not begin, or break it off, where the broker has blocked us.
+    async def attend(self, asking: Coroutine[Any, Any, T]) -> T:
+        """Return what `asking` returns; do not begin, or break it off, where the broker has blocked us.
 
         Raises:
             CheckFailed: as `asking` does, for what the driver raises, or because we are blocked.
@@ -91,6 +101,7 @@ class Link:
             raise self._failure(error) from error
         if error is not None:
             raise error
+        return task.result()
 
     @property
     def is_blocked(self) -> bool:
@@ -118,6 +129,14 @@ class Link:
         if isinstance(error, aiormq.AMQPError | LookupError | ValueError):
             return CheckFailed(Reason.PROTOCOL, f"{self._address} does not speak AMQP")
         return CheckFailed(Reason.UNAVAILABLE, f"{self._address} closed the connection")
+
+
+def _url_for(login: Login) -> str:
+    """Return the URL by which aiormq learns who we are; without credentials we are guest."""
+    username, password = login
+    user = quote(username or "guest", safe="")
+    secret = quote(password.reveal() if password else "guest", safe="")
+    return f"amqp://{user}:{secret}@broker/?heartbeat={HEARTBEAT}"
 
 
 class Ear:

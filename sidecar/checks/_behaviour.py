@@ -5,7 +5,8 @@ from typing import Final
 
 from sidecar.checks._broker import Consumer, Facts, Ours, Queue, Statistics, Traffic, Unknown
 from sidecar.checks._contract import ConsumersConfig, Contract, OwnConfig, PrefetchConfig, QueueType
-from sidecar.checks._findings import Finding, Rule, State, judged, unknown, unverifiable, violated
+from sidecar.checks._findings import Rule, judged, unknown, unverifiable, violated
+from sidecar.core.finding import Finding, Standing
 
 ON_DISK: Final = frozenset({QueueType.QUORUM, QueueType.STREAM})
 """Types of queues that keep every message on disk, however it was published."""
@@ -94,7 +95,7 @@ def _acknowledgement(queue: str, consumers: Sequence[Consumer], whose: str, lost
             f"{_counted(lost, 'message')} of queue {queue} went to consumers that acknowledge automatically "
             "since the last run",
         )
-    return Finding(Rule.CONSUMERS, State.HELD, f"consumers{whose} of queue {queue} acknowledge by hand")
+    return Finding(Rule.CONSUMERS, Standing.HELD, f"consumers{whose} of queue {queue} acknowledge by hand")
 
 
 def _prefetch(wanted: PrefetchConfig, queue: str, consumers: Sequence[Consumer], whose: str) -> Finding:
@@ -119,7 +120,7 @@ def _is_within(wanted: PrefetchConfig, prefetch: int) -> bool:
 
 def _messages(queue: Queue) -> Finding:
     if queue.type in ON_DISK:
-        return Finding(Rule.MESSAGES, State.HELD, f"queue {queue.name} keeps every message on disk")
+        return Finding(Rule.MESSAGES, Standing.HELD, f"queue {queue.name} keeps every message on disk")
     if queue.statistics is None or queue.statistics.persistent is None:
         return _uncounted(Rule.MESSAGES, queue)
     total, persistent = queue.statistics.messages, queue.statistics.persistent
@@ -167,7 +168,7 @@ def _unroutable(facts: Facts, before: Facts | None) -> Finding:
         return unverifiable(
             Rule.UNROUTABLE, f"no message was counted {where} {span}: unroutable cannot be verified"
         )
-    return Finding(Rule.UNROUTABLE, State.HELD, f"every message {where} found a queue {span}")
+    return Finding(Rule.UNROUTABLE, Standing.HELD, f"every message {where} found a queue {span}")
 
 
 def _uncounted(rule: Rule, queue: Queue) -> Finding:

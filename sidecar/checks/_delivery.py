@@ -21,10 +21,10 @@ from sidecar.checks._broker import (
     Unknown,
 )
 from sidecar.checks._contract import Contract
-from sidecar.checks._findings import Finding
 from sidecar.checks._management import Unanswered, Visit
 from sidecar.checks._topology import judge_topology
 from sidecar.core.check import CheckFailed, Reason
+from sidecar.core.finding import Finding
 
 CONNECTION_LIMIT: Final = 20
 """Connections whose name is looked up; more of them are not told from each other."""

@@ -5,12 +5,12 @@ the revision that runs now, and it would hold back the very release that mends t
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
 from sidecar.checks._broker import Unknown
 from sidecar.core.check import CheckFailed, Reason
+from sidecar.core.finding import Finding, Standing
 
 MESSAGE_LIMIT: Final = 280
 """Characters; the runner cuts a message at 300."""
@@ -28,32 +28,13 @@ class Rule(StrEnum):
     MESSAGES = "messages"
     UNROUTABLE = "unroutable"
     BACKLOG = "backlog"
-
-    @property
-    def may_gate(self) -> bool:
-        """Whether it is a rule of topology."""
-        return self in _TOPOLOGY
+    SAMPLE = "sample"
+    """Whether copies of messages could be looked at."""
+    IDENTIFIER = "identifier"
 
 
-_TOPOLOGY: Final = frozenset({Rule.NODE, Rule.EXCHANGE, Rule.QUEUE, Rule.BINDING, Rule.DEAD_LETTER})
-
-
-class State(StrEnum):
-    """How a rule stands."""
-
-    HELD = "held"
-    VIOLATED = "violated"
-    UNVERIFIABLE = "unverifiable"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """How one rule stands, in a sentence that states the fact. `reason` is why it fails, where it does."""
-
-    rule: Rule
-    state: State
-    sentence: str
-    reason: Reason = Reason.CONTRACT
+TOPOLOGY: Final = frozenset({Rule.NODE, Rule.EXCHANGE, Rule.QUEUE, Rule.BINDING, Rule.DEAD_LETTER})
+"""The rules that may gate."""
 
 
 def conclude(findings: Sequence[Finding], *, strict: bool) -> str | None:
@@ -62,10 +43,12 @@ def conclude(findings: Sequence[Finding], *, strict: bool) -> str | None:
     Raises:
         CheckFailed: a rule of topology is violated, or `strict` and unverifiable. It names the warnings too.
     """
-    open_ones = [each for each in findings if each.state is not State.HELD]
-    fatal = [each for each in open_ones if each.rule.may_gate and (strict or each.state is State.VIOLATED)]
+    open_ones = [each for each in findings if each.standing is not Standing.HELD]
+    fatal = [
+        each for each in open_ones if each.rule in TOPOLOGY and (strict or each.standing is Standing.VIOLATED)
+    ]
     others = [each for each in open_ones if each not in fatal]
-    others.sort(key=lambda each: each.state is State.UNVERIFIABLE)
+    others.sort(key=lambda each: each.standing is Standing.UNVERIFIABLE)
     message = joined([each.sentence for each in (*fatal, *others)])
     if not fatal:
         return message or None
@@ -85,19 +68,19 @@ def joined(sentences: Sequence[str]) -> str:
 
 def judged(rule: Rule, is_held: bool, *, held: str, violated: str) -> Finding:
     """Return the finding on a rule that is held or not, with a sentence for either."""
-    return Finding(rule, State.HELD, held) if is_held else Finding(rule, State.VIOLATED, violated)
+    return Finding(rule, Standing.HELD, held) if is_held else Finding(rule, Standing.VIOLATED, violated)
 
 
 def violated(rule: Rule, sentence: str) -> Finding:
     """Return the finding on a rule that is not held."""
-    return Finding(rule, State.VIOLATED, sentence)
+    return Finding(rule, Standing.VIOLATED, sentence)
 
 
 def unverifiable(rule: Rule, sentence: str) -> Finding:
     """Return the finding on a rule about which the broker has nothing to tell."""
-    return Finding(rule, State.UNVERIFIABLE, sentence, Reason.UNAVAILABLE)
+    return Finding(rule, Standing.UNVERIFIABLE, sentence, Reason.UNAVAILABLE)
 
 
 def unknown(rule: Rule, what: str, fact: Unknown) -> Finding:
     """Return the finding on a rule whose fact could not be had."""
-    return Finding(rule, State.UNVERIFIABLE, f"{what} cannot be verified: {fact.why}", fact.reason)
+    return Finding(rule, Standing.UNVERIFIABLE, f"{what} cannot be verified: {fact.why}", fact.reason)

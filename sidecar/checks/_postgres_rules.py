@@ -1,7 +1,7 @@
 """The rules of the check type `postgres`: what each asks the database, and when it is violated.
 
-A rule returns if it holds, and raises `CheckFailed`, without the address, if it does not. What the server
-refuses it leaves to the caller.
+A rule returns the sentence that holds, and raises `CheckFailed`, without the address, if it is violated. What
+the server refuses it leaves to the caller.
 """
 
 import re
@@ -101,44 +101,51 @@ class MigrationsConfig:
         return _NUMBERS.fullmatch(self.at_least) is not None
 
 
-async def answers(ask: Ask) -> None:
+async def answers(ask: Ask) -> str:
     """Hold if the server computes."""
     if [tuple(row) for row in await ask("SELECT 1")] != [(1,)]:
         raise CheckFailed(Reason.PROTOCOL, "a wrong answer to SELECT 1")
+    return "the server answers SELECT 1"
 
 
-async def is_writable(ask: Ask) -> None:
+async def is_writable(ask: Ask) -> str:
     """Hold if the server takes what is written."""
     (server,) = await ask(ROLE_OF_SERVER)
     if server["is_replica"]:
         raise CheckFailed(Reason.UNAVAILABLE, "not writable: it is a replica")
     if server["read_only"] != "off":
         raise CheckFailed(Reason.UNAVAILABLE, "not writable: it is read-only")
+    return "the server is writable"
 
 
-async def is_in_step(ask: Ask, limit: float) -> None:
+async def is_in_step(ask: Ask, limit: float) -> str:
     """Hold if the server is no replica, has replayed all that it got, or is at most `limit` seconds late."""
     (server,) = await ask(LAG)
-    if not server["is_replica"] or server["is_in_step"]:
-        return
+    if not server["is_replica"]:
+        return "the server is no replica"
+    if server["is_in_step"]:
+        return "replica: in step"
     lag = server["lag"]
     if lag is None or lag > limit:
         behind = "nothing was replayed yet" if lag is None else f"{lag:.1f}s behind"
         raise CheckFailed(Reason.UNAVAILABLE, f"replica: {behind}, and {show_duration(limit)} is allowed")
+    return f"replica: {lag:.1f}s behind, and {show_duration(limit)} is allowed"
 
 
-async def is_migrated(ask: Ask, wanted: MigrationsConfig) -> None:
+async def is_migrated(ask: Ask, wanted: MigrationsConfig) -> str:
     """Hold if the highest version is the wanted one or a higher one."""
     await _look_up(ask, wanted.table)
     form = NUMBERS_REACH if wanted.is_numeric else TEXTS_REACH
     ((question,),) = await ask(WRITTEN, form, wanted.column, wanted.table)
     ((highest, is_reached),) = await ask(question, wanted.at_least)
+    state = "has no version" if highest is None else f"is at {highest}"
+    sentence = f"{wanted.table} {state}, and {wanted.at_least} is wanted"
     if not is_reached:
-        state = "has no version" if highest is None else f"is at {highest}"
-        raise CheckFailed(Reason.CONTRACT, f"{wanted.table} {state}, and {wanted.at_least} is wanted")
+        raise CheckFailed(Reason.CONTRACT, sentence)
+    return sentence
 
 
-async def is_unique(ask: Ask, wanted: UniqueConfig) -> None:
+async def is_unique(ask: Ask, wanted: UniqueConfig) -> str:
     """Hold if an index keeps the columns unique."""
     table = await _look_up(ask, wanted.table)
     if table["kind"] not in _TABLES:
@@ -147,6 +154,8 @@ async def is_unique(ask: Ask, wanted: UniqueConfig) -> None:
     why = why_not_unique(_table_of(wanted.table, table, indexes), wanted.columns, wanted.where)
     if why:
         raise CheckFailed(Reason.CONTRACT, why)
+    scope = f" where {wanted.where}" if wanted.where else ""
+    return f"{wanted.table} has a unique index on ({', '.join(wanted.columns)}){scope}"
 
 
 async def _look_up(ask: Ask, name: str) -> Any:

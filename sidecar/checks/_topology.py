@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator, Mapping
 
-from sidecar.checks._broker import DeadLetters, Exchange, Facts, Queue, Unknown
+from sidecar.checks._broker import Binding, DeadLetters, Exchange, Facts, Queue, Unknown
 from sidecar.checks._contract import REQUIRED, BindingConfig, Contract, ExchangeConfig, QueueConfig
-from sidecar.checks._findings import Finding, Rule, State, judged, unknown, unverifiable, violated
+from sidecar.checks._findings import Rule, judged, unknown, unverifiable, violated
 from sidecar.core.check import Reason
+from sidecar.core.finding import Finding, Standing
 
 
 def judge_topology(contract: Contract, facts: Facts) -> Iterator[Finding]:
@@ -27,10 +28,10 @@ def _node(facts: Facts) -> Finding:
         case Unknown() as gap:
             return unknown(Rule.NODE, "whether the broker takes messages", gap)
         case None:
-            return Finding(Rule.NODE, State.HELD, "the broker takes messages")
+            return Finding(Rule.NODE, Standing.HELD, "the broker takes messages")
         case why:
             return Finding(
-                Rule.NODE, State.VIOLATED, f"the broker takes no messages: {why}", Reason.UNAVAILABLE
+                Rule.NODE, Standing.VIOLATED, f"the broker takes no messages: {why}", Reason.UNAVAILABLE
             )
 
 
@@ -83,16 +84,18 @@ def _binding(wanted: BindingConfig, facts: Facts) -> Finding:
     way = f"bound to exchange {wanted.exchange}{key}"
     if isinstance(bindings, Unknown):
         return unknown(Rule.BINDING, f"whether queue {wanted.queue} is {way}", bindings)
-    keys = None if wanted.routing_key is None else (wanted.routing_key,)
-    is_bound = any(
-        each.takes(exchange.type, keys) and _contains(each.arguments, wanted.arguments) for each in bindings
-    )
     return judged(
         Rule.BINDING,
-        is_bound,
+        any(is_wanted(each, wanted, exchange) for each in bindings),
         held=f"queue {wanted.queue} is {way}",
         violated=f"queue {wanted.queue} is not {way}",
     )
+
+
+def is_wanted(binding: Binding, wanted: BindingConfig, exchange: Exchange) -> bool:
+    """Whether a binding of an exchange is as wanted."""
+    keys = None if wanted.routing_key is None else (wanted.routing_key,)
+    return binding.takes(exchange.type, keys) and _contains(binding.arguments, wanted.arguments)
 
 
 def _dead_letter(wanted: str, queue: Queue, found: DeadLetters | Unknown | None) -> Finding:
@@ -149,7 +152,7 @@ def _absent(rule: Rule, subject: str, found: Unknown | None) -> Finding:
     """Return the finding about something that does not exist, or cannot be seen."""
     if isinstance(found, Unknown):
         return unknown(rule, subject, found)
-    return Finding(rule, State.VIOLATED, f"{subject} does not exist", Reason.NOT_FOUND)
+    return Finding(rule, Standing.VIOLATED, f"{subject} does not exist", Reason.NOT_FOUND)
 
 
 def _written(value: object) -> str:

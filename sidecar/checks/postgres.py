@@ -74,6 +74,7 @@ from sidecar.config.check import CheckType, TlsConfig, UrlCheckConfig, option
 from sidecar.config.fields import Span, Url, UrlKind
 from sidecar.config.problems import Mistake, unknown
 from sidecar.core.check import CheckFailed, Reason
+from sidecar.core.finding import Finding, Standing
 
 if TYPE_CHECKING:
     import ssl
@@ -163,15 +164,24 @@ class PostgresCheck:
 
     async def run(self) -> None:
         """Ask PostgreSQL to prove itself."""
+        faults = [each for each in await self.findings() if each.standing is not Standing.HELD]
+        if faults:
+            told = "; ".join(each.sentence for each in faults)
+            raise CheckFailed(faults[0].reason, f"{self._config.target}: {told}")
+
+    async def findings(self) -> list[Finding]:
+        """Return how each rule stands.
+
+        Raises:
+            CheckFailed: there is no connection to ask on.
+        """
         with ExitStack() as doubt:
             doubt.callback(self._hang_up)
             link = await self._linked()
-            violations = await link.attend(self._ask(link))
+            findings = await link.attend(self._ask(link))
             if self._config.keep and link.is_open:
                 doubt.pop_all()
-        if violations:
-            told = "; ".join(violation.message for violation in violations)
-            raise CheckFailed(violations[0].reason, f"{self._config.target}: {told}")
+        return findings
 
     async def lost(self) -> None:
         """Return when the kept connection is gone; wait while there is none."""
@@ -218,32 +228,38 @@ class PostgresCheck:
             self._context = await client_tls(replace(block, insecure=mode is not TlsMode.VERIFY_FULL))
         return self._context
 
-    async def _ask(self, link: Link) -> list[CheckFailed]:
-        """Return what is violated; raise what leaves no connection to ask on."""
-        violations = []
-        for subject, rule in self._rules(partial(link.ask, seconds=self._config.timeout)):
+    async def _ask(self, link: Link) -> list[Finding]:
+        """Return how each rule stands; raise what leaves no connection to ask on."""
+        findings = []
+        for key, subject, rule in self._rules(partial(link.ask, seconds=self._config.timeout)):
             try:
-                await rule
+                findings.append(Finding(key, Standing.HELD, await rule))
             except CheckFailed as violation:
-                violations.append(violation)
+                findings.append(Finding(key, Standing.VIOLATED, violation.message, violation.reason))
             except asyncpg.PostgresError as error:
                 if not link.is_open:
                     raise
-                violations.append(CheckFailed(reason_of(error), f"{subject}: {error.message}"))
-        return violations
+                findings.append(_refused(key, f"{subject}: {error.message}", reason_of(error)))
+        return findings
 
-    def _rules(self, ask: Ask) -> Iterator[tuple[str, Awaitable[None]]]:
-        """Yield each rule that is wanted, after what it is about; whoever takes one awaits it."""
+    def _rules(self, ask: Ask) -> Iterator[tuple[str, str, Awaitable[str]]]:
+        """Yield each rule that is wanted, after its key and what it is about; whoever takes one awaits it."""
         config = self._config
-        yield "SELECT 1", rules.answers(ask)
+        yield "answer", "SELECT 1", rules.answers(ask)
         if config.writable:
-            yield "writable", rules.is_writable(ask)
+            yield "writable", "writable", rules.is_writable(ask)
         if config.max_lag is not None:
-            yield "max_lag", rules.is_in_step(ask, config.max_lag)
+            yield "max_lag", "max_lag", rules.is_in_step(ask, config.max_lag)
         if config.migrations is not None:
-            yield config.migrations.table, rules.is_migrated(ask, config.migrations)
+            yield "migrations", config.migrations.table, rules.is_migrated(ask, config.migrations)
         for wanted in config.unique:
-            yield wanted.table, rules.is_unique(ask, wanted)
+            yield "unique", wanted.table, rules.is_unique(ask, wanted)
+
+
+def _refused(key: str, sentence: str, reason: Reason) -> Finding:
+    """Return the finding on a rule whose question the server refused; what is not there violates it."""
+    is_missing = reason is Reason.NOT_FOUND
+    return Finding(key, Standing.VIOLATED if is_missing else Standing.UNVERIFIABLE, sentence, reason)
 
 
 check_type = CheckType(

@@ -40,7 +40,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Final
-from urllib.parse import quote, unquote
+from urllib.parse import unquote
 
 from sidecar.checks._amqp import Link, aiormq
 from sidecar.checks._connect import Streams
@@ -53,8 +53,6 @@ from sidecar.core.check import CheckFailed, Reason
 if TYPE_CHECKING:
     from aiormq.abc import AbstractChannel, DeliveredMessage
 
-HEARTBEAT: Final = 10
-"""Seconds. A broker that has blocked a connection notices only by its heartbeats that we are gone."""
 MAILBOX_ARGUMENTS: Final[dict[str, Any]] = {"x-message-ttl": 10_000, "x-max-length": 10, "x-expires": 60_000}
 """Bounds of our private queue, should a broker keep it longer than the connection that it belongs to."""
 PERSISTENT: Final = 2
@@ -134,13 +132,10 @@ class RabbitmqCheck:
         return self._link
 
     def _new_link(self, streams: Streams) -> Link:
-        username, password = self._config.credentials
-        login = quote(username or "guest", safe="")
-        secret = quote(password.reveal() if password else "guest", safe="")
         return Link(
             streams,
             address=self._config.target,
-            url=f"amqp://{login}:{secret}@broker/?heartbeat={HEARTBEAT}",
+            login=self._config.credentials,
             vhost=self._config.vhost,
             name=f"sidecar/{self._config.name}",
         )

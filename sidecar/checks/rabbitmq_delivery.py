@@ -91,19 +91,26 @@ Reasons that waiting does not cure: auth, forbidden, tls.
 ```
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sidecar.checks._aiohttp import aiohttp
+from sidecar.checks._amqp import Link, aiormq
 from sidecar.checks._contract import Contract
 from sidecar.checks._delivery import judge, survey
-from sidecar.checks._findings import Finding, conclude
+from sidecar.checks._dial import Dialer
+from sidecar.checks._findings import conclude
 from sidecar.checks._management import ManagedBrokerConfig, Management
+from sidecar.checks._sample import Tally, Way, judge_sample, ways
+from sidecar.checks._sampler import look
 from sidecar.config.check import CheckType, option
 from sidecar.config.fields import Span
 from sidecar.config.problems import Mistake
 from sidecar.core.check import Reason
+from sidecar.core.finding import Finding
+from sidecar.core.sample import Sample
 
 if TYPE_CHECKING:
     from sidecar.checks._broker import Facts
@@ -150,8 +157,40 @@ class DeliveryCheck:
         before, self._before = self._before, facts
         return judge(self._config, facts, before)
 
+    async def sample(self, wanted: Sample) -> list[Finding]:
+        """Look at copies of messages, beside the bindings that are found to be there first.
+
+        Raises:
+            CheckFailed: the management API or the broker itself did not answer, or the latter said no.
+        """
+        async with self._management.visit() as visit:
+            facts = await survey(visit, self._config, self._config.vhost)
+        found = list(ways(self._config, facts))
+        open_ways = [each for each in found if isinstance(each, Way)]
+        findings = [each for each in found if isinstance(each, Finding)]
+        if open_ways:
+            tallies = await self._look(open_ways, wanted)
+            for way, tally in zip(open_ways, tallies, strict=True):
+                findings += judge_sample(way, tally, wanted)
+        return findings
+
     async def aclose(self) -> None:
         """Hold nothing."""
+
+    async def _look(self, open_ways: Sequence[Way], wanted: Sample) -> Sequence[Tally]:
+        """Look at copies of messages on a connection of its own, which is gone afterwards."""
+        aiormq.load()  # before a connection is there to be left behind
+        link = Link(
+            await Dialer(self._config.url, self._config.tls).dial(),
+            address=self._config.url.address,
+            login=self._config.credentials,
+            vhost=self._config.vhost,
+            name=f"sidecar/{self._config.name}",
+        )
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(link.close)
+            await link.open()
+            return await link.attend(look(link, open_ways, wanted))
 
 
 check_type = CheckType(

@@ -10,6 +10,7 @@ from sidecar import __version__
 VERBS: Final = {
     "serve": "Serve the probes and run the checks until SIGTERM.",
     "check": "Run every check once, or until all pass, and show the results.",
+    "explain": "Say in sentences what is promised, and whether it is held.",
     "validate": "Read the configuration and report every problem.",
     "lint": "Judge the configuration against the pod that carries it.",
     "status": "Show the checks of a running sidecar.",

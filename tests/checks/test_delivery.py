@@ -22,15 +22,16 @@ from sidecar.checks._broker import (
 )
 from sidecar.checks._contract import OwnConfig
 from sidecar.checks._delivery import judge
-from sidecar.checks._findings import MESSAGE_LIMIT, Finding, Rule, State, conclude, joined
+from sidecar.checks._findings import MESSAGE_LIMIT, TOPOLOGY, Rule, conclude, joined
 from sidecar.checks.rabbitmq_delivery import DeliveryConfig
 from sidecar.core.check import CheckFailed, Reason
+from sidecar.core.finding import Finding, Standing
 from tests.checks.contract import load_one
 
-HELD, VIOLATED, UNVERIFIABLE = State.HELD, State.VIOLATED, State.UNVERIFIABLE
+HELD, VIOLATED, UNVERIFIABLE = Standing.HELD, Standing.VIOLATED, Standing.UNVERIFIABLE
 NO_RIGHT: Final = Unknown(Reason.FORBIDDEN, "the broker says 'no'")
 COUNTED: Final = Statistics(messages=3, ready=2, unacked=1, persistent=3, consumers=())
-Told = list[tuple[State, str]]
+Told = list[tuple[Standing, str]]
 
 
 def contract(**keys: object) -> DeliveryConfig:
@@ -42,7 +43,7 @@ def contract(**keys: object) -> DeliveryConfig:
 def told(rule: Rule, keys: Mapping[str, object], facts: Facts, before: Facts | None = None) -> Told:
     """Return how each rule of one kind stands."""
     findings = judge(contract(**keys), facts, before)
-    return [(each.state, each.sentence) for each in findings if each.rule is rule]
+    return [(each.standing, each.sentence) for each in findings if each.rule is rule]
 
 
 def of_exchange(found: Exchange | Unknown | None, **wanted: object) -> Told:
@@ -148,7 +149,7 @@ def test_what_holds_is_told_too() -> None:
     ],
 )
 def test_an_argument_counts_by_declaration_and_by_policy(
-    arguments: dict[str, object], policy: dict[str, object] | None, expected: tuple[State, str]
+    arguments: dict[str, object], policy: dict[str, object] | None, expected: tuple[Standing, str]
 ) -> None:
     found = replace(QUEUE, arguments=arguments, policy=policy)
 
@@ -214,7 +215,7 @@ def of_binding(kind: str, bindings: tuple[Binding, ...] | Unknown, **wanted: obj
 
 
 @pytest.mark.parametrize(
-    ("kind", "bound", "wanted", "state"),
+    ("kind", "bound", "wanted", "standing"),
     [
         ("direct", "a", "a", HELD),
         ("direct", "a.*", "a.b", VIOLATED),
@@ -226,12 +227,12 @@ def of_binding(kind: str, bindings: tuple[Binding, ...] | Unknown, **wanted: obj
     ],
 )
 def test_a_message_reaches_the_queue_as_the_type_of_the_exchange_routes(
-    kind: str, bound: str, wanted: str, state: State
+    kind: str, bound: str, wanted: str, standing: Standing
 ) -> None:
-    word = "is bound" if state is HELD else "is not bound"
+    word = "is bound" if standing is HELD else "is not bound"
 
     assert of_binding(kind, (Binding(destination="work", routing_key=bound),), routing_key=wanted) == [
-        (state, f"queue work {word} to exchange ev for {wanted}")
+        (standing, f"queue work {word} to exchange ev for {wanted}")
     ]
 
 
@@ -347,7 +348,7 @@ DEAD: Final = Queue(name="dead")
     ],
 )
 def test_dead_letters_have_somewhere_to_go(
-    wanted: str, found: DeadLetters | Unknown | None, expected: tuple[State, str]
+    wanted: str, found: DeadLetters | Unknown | None, expected: tuple[Standing, str]
 ) -> None:
     keys = {"queues": [{"name": "work"}], "dead_letter": wanted}
     facts = Facts(queues={"work": QUEUE}, dead_letters={"work": found} if found else {})
@@ -419,7 +420,7 @@ def test_consumers_exist_and_acknowledge_by_hand(
 
 
 @pytest.mark.parametrize(
-    ("wanted", "prefetch", "state"),
+    ("wanted", "prefetch", "standing"),
     [
         ({"min": 5, "max": 10}, 5, HELD),
         ({"min": 5, "max": 10}, 10, HELD),
@@ -431,14 +432,16 @@ def test_consumers_exist_and_acknowledge_by_hand(
         ({"min": 5}, 10000, HELD),
     ],
 )
-def test_the_prefetch_is_within_its_bounds(wanted: Mapping[str, int], prefetch: int, state: State) -> None:
+def test_the_prefetch_is_within_its_bounds(
+    wanted: Mapping[str, int], prefetch: int, standing: Standing
+) -> None:
     consumers = with_consumers(replace(CAREFUL, prefetch=prefetch), replace(CARELESS, prefetch=7777))
     bounds = f"{wanted.get('min', 1)} to {wanted.get('max', 'any number')}"
     expected = f"consumers of queue work have a prefetch of {prefetch}"
 
     found = of_consumers({"manual_ack": "false", "prefetch": wanted}, consumers)[1:]
 
-    assert found == [(state, expected if state is HELD else f"{expected}, not {bounds}")]
+    assert found == [(standing, expected if standing is HELD else f"{expected}, not {bounds}")]
 
 
 def test_automatic_acknowledgement_is_told_by_its_deliveries_since_the_last_run() -> None:
@@ -532,7 +535,7 @@ def test_the_consumers_of_this_pod_are_told_from_others_where_they_can_be(
     ],
 )
 def test_messages_are_persistent(
-    kind: str, messages: int, persistent: int | None, expected: tuple[State, str]
+    kind: str, messages: int, persistent: int | None, expected: tuple[Standing, str]
 ) -> None:
     statistics = replace(COUNTED, messages=messages, persistent=persistent)
     facts = Facts(queues={"work": replace(QUEUE, type=kind, statistics=statistics)})
@@ -564,7 +567,7 @@ def test_without_statistics_no_behaviour_can_be_verified() -> None:
     }
     findings = judge(contract(**keys), Facts(queues={"work": QUEUE}))
 
-    assert [(each.state, each.sentence) for each in findings if not each.rule.may_gate] == [
+    assert [(each.standing, each.sentence) for each in findings if each.rule not in TOPOLOGY] == [
         (UNVERIFIABLE, f"queue work has no statistics, or none yet: {rule} cannot be verified")
         for rule in ("consumers", "messages", "backlog")
     ]
@@ -614,23 +617,23 @@ def test_without_statistics_no_behaviour_can_be_verified() -> None:
     ],
 )
 def test_publishers_do_not_shout_into_the_void(
-    before: Traffic | None, now: Traffic | Unknown | None, expected: tuple[State, str]
+    before: Traffic | None, now: Traffic | Unknown | None, expected: tuple[Standing, str]
 ) -> None:
     earlier = Facts(vhost="ci", traffic=before) if before else None
-    state, sentence = expected
+    standing, sentence = expected
     told_of = told(Rule.UNROUTABLE, {"unroutable": "forbid"}, Facts(vhost="ci", traffic=now), earlier)
 
     assert told_of == [
-        (state, sentence.format("in virtual host ci", began="since the broker began to count"))
+        (standing, sentence.format("in virtual host ci", began="since the broker began to count"))
     ]
 
 
 def test_only_topology_may_gate() -> None:
-    assert {rule for rule in Rule if rule.may_gate} == {"node", "exchange", "queue", "binding", "dead_letter"}
+    assert {"node", "exchange", "queue", "binding", "dead_letter"} == TOPOLOGY
 
 
-def finding(rule: Rule, state: State, reason: Reason = Reason.CONTRACT) -> Finding:
-    return Finding(rule, state, f"{rule} {state}", reason)
+def finding(rule: Rule, standing: Standing, reason: Reason = Reason.CONTRACT) -> Finding:
+    return Finding(rule, standing, f"{rule} {standing}", reason)
 
 
 def ended(*findings: Finding, strict: bool = False) -> tuple[Reason | None, str | None]:
@@ -642,7 +645,7 @@ def ended(*findings: Finding, strict: bool = False) -> tuple[Reason | None, str 
 
 @pytest.mark.parametrize("rule", Rule)
 def test_a_violated_rule_fails_the_run_where_it_may_gate_and_is_a_warning_elsewhere(rule: Rule) -> None:
-    reason = Reason.CONTRACT if rule.may_gate else None
+    reason = Reason.CONTRACT if rule in TOPOLOGY else None
 
     for strict in (False, True):
         assert ended(finding(rule, VIOLATED), strict=strict) == (reason, f"{rule} violated")
@@ -654,7 +657,7 @@ def test_an_unverifiable_rule_is_a_warning_and_with_strict_a_failure_where_it_ma
 
     assert ended(found) == (None, f"{rule} unverifiable")
     assert ended(found, strict=True) == (
-        Reason.FORBIDDEN if rule.may_gate else None,
+        Reason.FORBIDDEN if rule in TOPOLOGY else None,
         f"{rule} unverifiable",
     )
 
