@@ -42,7 +42,7 @@ class Identifier:
         Raises:
             ValueError: with a sentence that says what may be written.
         """
-        source, colon, path = text.partition(":")
+        source, _, path = text.partition(":")
         if text == Source.MESSAGE_ID:
             return cls()
         if source == Source.HEADER and path:

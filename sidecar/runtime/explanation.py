@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Final
 
 from sidecar.config.check import CheckConfig, CheckType
@@ -65,33 +66,35 @@ async def _explain(
     check = check_type.build(config)
     if not isinstance(check, Explains):
         raise TypeError(f"a check of type {config.type} does not explain")
-    findings = await _Question(check, check.findings).ask(config, config.timeout, redact)
-    if sample is not None and isinstance(check, Samples):
-        looking = _Question(check, lambda: check.sample(sample))
-        findings += await looking.ask(config, config.timeout + sample.seconds, redact)
-    return Explanation(config, findings)
+    question = _Question(check)
+    runner = Runner(question, name=config.name, target=config.target, timeout=config.timeout, redact=redact)
+    try:
+        findings = await question.put(runner, check.findings)
+        if sample is not None and question.is_answered and isinstance(check, Samples):
+            runner.timeout += sample.seconds
+            findings += await question.put(runner, partial(check.sample, sample))
+    finally:
+        await runner.aclose()
+    return Explanation(config, tuple(_told(each, redact) for each in findings))
 
 
 class _Question:
-    """Has a runner ask for findings, instead of for the verdict of a run."""
+    """Has a runner ask a check for findings, instead of for the verdict of a run."""
 
-    def __init__(self, check: Explains, ask: Ask) -> None:
+    def __init__(self, check: Explains) -> None:
+        self.is_answered = False
         self._check = check
-        self._ask = ask
+        self._ask: Ask = check.findings
         self._findings: tuple[Finding, ...] = ()
 
-    async def ask(
-        self, config: CheckConfig, timeout: float, redact: Callable[[str], str]
-    ) -> tuple[Finding, ...]:
-        """Return the answer, or if there is none why, within `timeout` seconds; then close the check."""
-        runner = Runner(self, name=config.name, target=config.target, timeout=timeout, redact=redact)
-        try:
-            result = await runner.run()
-        finally:
-            await runner.aclose()
-        if not result.is_success:
+    async def put(self, runner: Runner, ask: Ask) -> tuple[Finding, ...]:
+        """Return what `ask` returns or, if it does not, why."""
+        self._ask = ask
+        result = await runner.run()
+        self.is_answered = result.is_success
+        if not self.is_answered:
             return (_nothing(result.message, result.reason or Reason.UNEXPECTED),)
-        return tuple(_told(each, redact) for each in self._findings)
+        return self._findings
 
     async def run(self) -> None:
         """Ask, and keep the answer."""
