@@ -39,7 +39,7 @@ class Flaw(StrEnum):
     TRANSIENT_MESSAGES = "transient-messages"
     """What is published is gone when the broker restarts."""
     NO_IDENTIFIER = "no-identifier"
-    """A second delivery cannot be told from another message."""
+    """Messages about one build have the same identifier: the second is taken for a second delivery."""
     UNROUTABLE = "unroutable"
     """Some of what is published has nowhere to go."""
     AUTO_ACK = "auto-ack"

@@ -27,10 +27,11 @@ log = logging.getLogger("publisher")
 def message(number: int, flaws: list[Flaw]) -> aio_pika.Message:
     """Return the message about one step of a build."""
     transient = Flaw.TRANSIENT_MESSAGES in flaws
+    build = f"b{number // STEPS}"
     return aio_pika.Message(
-        json.dumps({"build": f"b{number // STEPS}", "step": number % STEPS}).encode(),
+        json.dumps({"build": build, "step": number % STEPS}).encode(),
         content_type="application/json",
-        message_id=None if Flaw.NO_IDENTIFIER in flaws else str(uuid.uuid4()),
+        message_id=build if Flaw.NO_IDENTIFIER in flaws else str(uuid.uuid4()),
         delivery_mode=aio_pika.DeliveryMode.NOT_PERSISTENT if transient else aio_pika.DeliveryMode.PERSISTENT,
     )
 

@@ -71,13 +71,14 @@ async def _glimpse(link: Link, way: Way, wanted: Sample) -> AsyncIterator[_Glimp
     await channel.basic_qos(prefetch_count=wanted.count)
     declared = await channel.queue_declare(exclusive=True, auto_delete=True, arguments=_bounds(wanted))
     queue = declared.queue or ""
+    consumed = await channel.basic_consume(queue, glimpse.take)
     try:
-        await channel.basic_consume(queue, glimpse.take)
         await channel.queue_bind(queue, way.exchange, way.routing_key)
         yield glimpse
     finally:
         with suppress(aiormq.AMQPError, OSError, RuntimeError):  # it goes with the connection too
             await channel.queue_unbind(queue, way.exchange, way.routing_key)
+            await channel.basic_cancel(consumed.consumer_tag or "")
             await channel.queue_delete(queue)
 
 
