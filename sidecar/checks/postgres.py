@@ -257,9 +257,9 @@ class PostgresCheck:
 
 
 def _refused(key: str, sentence: str, reason: Reason) -> Finding:
-    """Return the finding on a rule whose question the server refused; what is not there violates it."""
-    is_missing = reason is Reason.NOT_FOUND
-    return Finding(key, Standing.VIOLATED if is_missing else Standing.UNVERIFIABLE, sentence, reason)
+    """Return the finding on a rule whose question the server refused for what is there, or for who asks."""
+    is_violated = reason in (Reason.NOT_FOUND, Reason.CONTRACT)
+    return Finding(key, Standing.VIOLATED if is_violated else Standing.UNVERIFIABLE, sentence, reason)
 
 
 check_type = CheckType(

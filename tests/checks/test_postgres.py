@@ -21,6 +21,8 @@ from sidecar.checks import InstalledTypes
 from sidecar.config.load import Source, load
 from sidecar.config.problems import ConfigError
 from sidecar.core.check import Reason
+from sidecar.core.explain import Explains
+from sidecar.core.finding import Standing
 from sidecar.core.result import Result
 from tests.checks.contract import (
     REASONS,
@@ -30,6 +32,7 @@ from tests.checks.contract import (
     Keys,
     assert_held,
     assert_no_secret,
+    checked,
     ending,
     held,
     mounted,
@@ -43,6 +46,7 @@ from tools.servers import PostgresServer, ServerFailed, TlsFiles, find_command
 
 StartPostgres = Callable[..., PostgresServer]
 
+HELD, VIOLATED, UNVERIFIABLE = Standing.HELD, Standing.VIOLATED, Standing.UNVERIFIABLE
 ODD: Final = "a:b@c/d%e f?#[é'\"\\"
 
 
@@ -705,6 +709,93 @@ async def test_every_violated_rule_is_told_in_one_run(postgres_server: PostgresS
     )
 
 
+async def found(keys: Keys, schema: str = "") -> list[tuple[str, Standing, Reason | None, str]]:
+    """Return what a check finds, without the schema's name; of what is held without a reason."""
+    async with checked(keys) as check:
+        assert isinstance(check, Explains)
+        return [
+            (
+                each.rule,
+                each.standing,
+                None if each.standing is HELD else each.reason,
+                each.sentence.replace(f"{schema}.", "") if schema else each.sentence,
+            )
+            for each in await check.findings()
+        ]
+
+
+async def test_each_rule_is_held_violated_or_unverifiable_in_a_sentence(
+    postgres_server: PostgresServer, schema: str
+) -> None:
+    postgres_server.sql(
+        f"CREATE TABLE {schema}.t (a int NOT NULL, b int)",
+        f"CREATE UNIQUE INDEX ON {schema}.t (a) WHERE b = 1",
+        f"CREATE TABLE {schema}.m AS SELECT 2 AS v, 'later' AS w",
+    )
+    make_role(postgres_server, "explained", "LOGIN PASSWORD 'pw'")
+    unique = {"table": f"{schema}.t", "columns": ["a"]}
+    migrated = {"table": f"{schema}.m", "column": "v"}
+
+    held = await found(
+        keys(
+            postgres_server,
+            writable=True,
+            migrations={**migrated, "at_least": "1"},
+            unique=[{**unique, "where": "b = 1"}],
+        ),
+        schema,
+    )
+    broken = await found(
+        keys(
+            postgres_server,
+            max_lag="1s",
+            migrations={**migrated, "column": "w", "at_least": "3"},
+            unique=[unique, {**unique, "columns": ["c"]}, {**unique, "table": "nowhere"}],
+        ),
+        schema,
+    )
+    unseen = await found(
+        {
+            **keys(postgres_server, migrations={**migrated, "at_least": "1"}, unique=[unique]),
+            "url": postgres_server.url_for("explained", "pw"),
+        },
+        schema,
+    )
+    postgres_server.sql("DROP ROLE explained")
+
+    answer = ("answer", HELD, None, "the server answers SELECT 1")
+    assert held == [
+        answer,
+        ("writable", HELD, None, "the server is writable"),
+        ("migrations", HELD, None, "m is at 2, and 1 is wanted"),
+        ("unique", HELD, None, "t has a unique index on (a) where b = 1"),
+    ]
+    assert broken == [
+        answer,
+        ("max_lag", HELD, None, "the server is no replica"),
+        (
+            "migrations",
+            VIOLATED,
+            Reason.CONTRACT,
+            'm: invalid input syntax for type numeric: "later"',
+        ),
+        (
+            "unique",
+            VIOLATED,
+            Reason.CONTRACT,
+            "t has no unique index on (a): t_a_idx holds only where (b = 1)",
+        ),
+        ("unique", VIOLATED, Reason.CONTRACT, "t has no column c"),
+        ("unique", VIOLATED, Reason.NOT_FOUND, "there is no table nowhere"),
+    ]
+    denied = f"permission denied for schema {schema}"
+    assert unseen == [
+        answer,
+        ("migrations", UNVERIFIABLE, Reason.FORBIDDEN, f"m: {denied}"),
+        ("unique", UNVERIFIABLE, Reason.FORBIDDEN, f"t: {denied}"),
+    ]
+
+
 async def test_ten_violated_rules_are_told_to_the_last(postgres_server: PostgresServer) -> None:
     tables = [f"nowhere.table_{number}_of_ten" for number in range(10)]
     wanted = keys(postgres_server, unique=[{"table": table, "columns": ["a"]} for table in tables])
@@ -736,15 +827,19 @@ async def test_a_replica_is_not_writable_and_may_lag(start_postgres: StartPostgr
     primary.sql("INSERT INTO t VALUES (1)")
     wait_until_replayed(primary, replica)
     in_step = await of_replica(max_lag="50ms")
+    told_in_step = await found(keys(replica, max_lag="50ms"))
     replica.sql("SELECT pg_wal_replay_pause()")
     primary.sql("INSERT INTO t VALUES (2)")
     wait_until_received(primary, replica)
     wait_for(replica, "SELECT 1 WHERE now() - pg_last_xact_replay_timestamp() > interval '60 ms'")
     behind = await of_replica(max_lag="50ms")
     patient = await of_replica(max_lag="1h")
+    told_patient = await found(keys(replica, max_lag="1h"))
     not_writable = await of_replica(writable=True)
 
     assert (in_step, patient) == ((None, ""), (None, ""))
+    assert told_in_step[1:] == [("max_lag", HELD, None, "replica: in step")]
+    assert re.fullmatch(r"replica: \d+\.\ds behind, and 1h is allowed", told_patient[1][3])
     assert behind[0] is Reason.UNAVAILABLE
     assert re.fullmatch(r"replica: \d+\.\ds behind, and 50ms is allowed", behind[1])
     assert not_writable == (Reason.UNAVAILABLE, "not writable: it is a replica")

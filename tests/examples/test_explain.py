@@ -1,4 +1,4 @@
-"""`sidecar explain delivery` beside the worked example: every sentence, and production undisturbed by a look."""
+"""`sidecar explain delivery` beside the worked example: its sentences, and production undisturbed."""
 
 import asyncio
 import json
