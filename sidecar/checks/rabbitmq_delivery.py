@@ -59,8 +59,12 @@ queues are not mirrored, so that only a queue of type quorum or stream outlives 
 transient queues must be exclusive. A prefetch count of a whole channel (`global`, deprecated) is not seen.
 `aliveness-test`, which declares a queue and does nothing in 4.x, is not used.
 
+`sidecar explain delivery` says of every rule how it stands, also of those that hold. With `--sample`, and
+only then, it speaks AMQP and looks at copies of messages beside the listed bindings, through private queues.
+
 Permissions: the tag `management`, and any permissions in the virtual host, such as `^$` three times. To see
-names of connections that are not its own the user needs the tag `monitoring`.
+names of connections that are not its own the user needs the tag `monitoring`. For `--sample` on private
+queues: configure `^amq\.gen-.*$`, write `^amq\.gen-.*$`, read `^amq\.gen-.*$`, and read on the exchanges.
 Reasons that waiting does not cure: auth, forbidden, tls.
 
 ```yaml

@@ -25,9 +25,12 @@ def run(*arguments: str, config: str) -> Result:
     [
         ([], QUIET, "the configuration has no check that explains, such as a rabbitmq-delivery"),
         (
-            ["--only", "mqq"],
+            ["--only", "mqx"],
             QUIET + DATABASE + BROKER,
-            "Invalid value for --only: unknown check that explains 'mqq'; did you mean 'mq'? choose from db, mq",
+            (
+                "Invalid value for --only: unknown check that explains 'mqx'; did you mean 'mq'? "
+                "choose from db, mq"
+            ),
         ),
         (
             ["--only", "web"],

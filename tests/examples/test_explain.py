@@ -2,10 +2,12 @@
 
 import asyncio
 import json
+import re
 
 import pytest
 
 from examples.delivery.contract import DEAD_LETTERS, EXCHANGE, QUEUE, Flaw
+from tests.docs.examples import ROOT
 from tests.examples.test_delivery import (
     BEHAVIOUR,
     EXAMPLE,
@@ -97,6 +99,31 @@ async def test_the_good_example_holds_every_sentence(stage: Stage) -> None:
     assert "secret" not in text.out
 
 
+def without_numbers(text: str) -> str:
+    """Return a text without ports, and without how many messages happened to wait."""
+    return re.sub(r"\b[\w.]+:\d+\)|\d+ ready", "#", text)
+
+
+async def test_the_page_shows_what_its_commands_do(stage: Stage) -> None:
+    page = (ROOT / "docs" / "delivery.md").read_text()
+    _, _, shown = re.findall(r"```console\n(.*?)```", page, re.DOTALL)[0].partition("$ python")
+    commands = [
+        line.removeprefix("$ ").split() for line in f"$ python{shown}".splitlines() if line.startswith("$ ")
+    ]
+    output = shown.partition("--sample 20\n")[2]
+    (consumer, publisher, explaining) = commands
+    assert (consumer[2], publisher[2]) == ("examples.delivery.consumer", "examples.delivery.publisher")
+    assert explaining[:5] == ["sidecar", "explain", "delivery", "--config", str(EXAMPLE.relative_to(ROOT))]
+
+    async with stage.consumer(*consumer[3:-1]), stage.program("publisher", *publisher[3:-1]):
+        told = await explain(stage, *explaining[5:])
+        async with asyncio.timeout(40):
+            while without_numbers(told.out) != without_numbers(output):
+                told = await explain(stage, *explaining[5:])
+
+    assert (told.code, told.err) == (0, "")
+
+
 async def test_one_check_alone_may_be_asked(stage: Stage) -> None:
     async with stage.consumer():
         told = await explained(stage, "--only", "records")
@@ -117,6 +144,20 @@ async def test_what_nobody_shows_yet_is_unverifiable_and_no_pass(stage: Stage) -
         "the server answers SELECT 1": "held",
         "there is no table handled": "violated",
     }
+
+
+async def test_what_may_not_be_seen_is_unverifiable_throughout(stage: Stage) -> None:
+    stage.broker.add_user("blind", "pw", tags="management")
+    blind = {"AMQP_URL": stage.broker.url_for("blind", "pw")}
+    async with stage.consumer():
+        ended = await run_sidecar(
+            "explain", "delivery", "--config", str(EXAMPLE), "--only", "delivery", env={**stage.env, **blind}
+        )
+
+    told = ended.out.splitlines()[1:-2]
+    assert (ended.code, told[0]) == (1, "  held          the broker takes messages")
+    assert len(told) > 5
+    assert [line for line in told[1:] if not line.startswith("  unverifiable  ")] == []
 
 
 async def test_what_does_not_answer_is_unverifiable_and_the_other_is_told(stage: Stage) -> None:
