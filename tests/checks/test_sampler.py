@@ -280,7 +280,11 @@ async def test_a_look_says_no_more_on_the_wire_than_it_must(
         *("Queue.Unbind", "Basic.Cancel", "Queue.Delete", "Connection.Close"),
     ]
     assert [each[:8] for each in private] == ["amq.gen-"]
-    assert [getattr(each, "routing_key", None) for each in said if each.name == "Queue.Bind"] == ["a.*"]
+    (asked,) = [each for each in said if each.name == "Basic.Qos"]
+    (consumed,) = [each for each in said if each.name == "Basic.Consume"]
+    (bound,) = [each for each in said if each.name == "Queue.Bind"]
+    assert (asked["prefetch_count"], consumed["no_ack"]) == (1, False)
+    assert (bound["exchange"], bound["routing_key"]) == ("s-ev", "a.*")
 
 
 async def test_policies_for_every_queue_do_not_reach_the_private_one(
@@ -292,8 +296,10 @@ async def test_policies_for_every_queue_do_not_reach_the_private_one(
     rabbit.api(
         "PUT", "/policies/%2F/all", {"pattern": "^amq", "definition": definition, "apply-to": "queues"}
     )
-    asking = asyncio.create_task(look(keys(rabbit, timeout="10s"), count=1, seconds=5.0))
-    await looking(rabbit)
+    await channel.queue_bind("s-work", "s-ev", "b.*")
+    ways = [{"exchange": "s-ev", "queue": "s-work", "routing_key": key} for key in ("a.b", "b.c")]
+    asking = asyncio.create_task(look(keys(rabbit, bindings=ways), count=1, seconds=2.0))
+    await until(lambda: len(bindings(rabbit)) == 4)
     await publish(channel, *map(str, range(200)))
 
     told = await asking
@@ -301,7 +307,10 @@ async def test_policies_for_every_queue_do_not_reach_the_private_one(
     dead = await channel.queue_delete("s-dead")
     left = await channel.queue_purge("s-work")
 
-    assert [standing for standing, _ in told] == [HELD, HELD]
+    assert told[:2] == [
+        (HELD, f"each of 1 message {WAY} is persistent"),
+        (HELD, f"each of 1 message {WAY} has a message_id"),
+    ]
     assert (dead.message_count, left.message_count) == (0, 200)
 
 
