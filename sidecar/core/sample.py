@@ -53,23 +53,17 @@ class Identifier:
 
     def __str__(self) -> str:
         """Return it in words."""
-        match self.source:
-            case Source.MESSAGE_ID:
-                return "message_id"
-            case Source.HEADER:
-                return f"header {self.path}"
-            case Source.JSON:
-                return f"value at {self.path}"
+        if self.source is Source.MESSAGE_ID:
+            return "message_id"
+        return f"header {self.path}" if self.source is Source.HEADER else f"value at {self.path}"
 
     def of(self, message: Message) -> bytes | None:
         """Return the identifier of a message; None if it has none: an empty one, or no text and no number."""
-        match self.source:
-            case Source.MESSAGE_ID:
-                return _written(message.message_id)
-            case Source.HEADER:
-                return _written((message.headers or {}).get(self.path))
-            case Source.JSON:
-                return _written(_pointed_at(self.path, message.body))
+        if self.source is Source.MESSAGE_ID:
+            return _written(message.message_id)
+        if self.source is Source.HEADER:
+            return _written((message.headers or {}).get(self.path))
+        return _written(_pointed_at(self.path, message.body))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -43,7 +43,7 @@ async def explain(
     long again and longer by as many seconds as that takes. What a check cannot tell is unverifiable.
 
     Raises:
-        TypeError: a check does not explain.
+        ExceptionGroup: of a TypeError for each check that does not explain.
     """
     async with aclosing(Imports()) as imports, asyncio.TaskGroup() as group:
         explaining = [

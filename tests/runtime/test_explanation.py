@@ -162,3 +162,10 @@ async def test_who_is_interrupted_cleans_up_and_closes() -> None:
     await asyncio.wait({asking})
 
     assert (asking.cancelled(), check.closed, now()) == (True, 1, 1.05)
+
+
+async def test_a_check_that_does_not_explain_is_refused_by_its_type() -> None:
+    with pytest.raises(ExceptionGroup) as refusal:
+        await explain([config()], find=FakeTypes({"db": FakeCheck(nothing)}), redact=str)
+
+    assert [str(each) for each in refusal.value.exceptions] == ["a check of type fake does not explain"]
