@@ -13,7 +13,8 @@ help:  ## show these verbs
 $(INSTALLED): pyproject.toml requirements-dev.lock
 	@echo "==> installing the locked packages into $(VENV)"
 	@python3 -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@# --no-deps: the lock file is complete, and a pip that resolves again may want what was published since.
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-dev.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
