@@ -32,48 +32,24 @@ Reasons that waiting does not cure: auth, forbidden, not_found, tls.
 
 import asyncio
 import math
-import re
 import secrets
-from collections.abc import Iterator, Mapping
-from contextlib import AsyncExitStack, contextmanager, suppress
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any, Final
-from urllib.parse import parse_qs
+from typing import TYPE_CHECKING, Any, Final
 
-from sidecar.checks._connect import connection_failure
-from sidecar.checks._dial import TLS_SCHEMES, Dialer
+from sidecar.checks._dial import Dialer
+from sidecar.checks._redis import connect, new_connection, redis, redis_failures
 from sidecar.config.check import CheckType, UrlCheckConfig, option
-from sidecar.config.fields import Url, UrlKind
-from sidecar.config.problems import Mistake
+from sidecar.config.redis import RedisEndpoint
 from sidecar.core.check import CheckFailed, Reason
-from sidecar.support.driver import Driver
 
 if TYPE_CHECKING:
     from redis.asyncio import Connection
 
-redis = Driver("redis.asyncio", extra="redis")
-
 KEY_PREFIX: Final = "sidecar:probe:"
 KEY_LIFETIME: Final = 60
 """Seconds after which a key goes that we could not delete."""
-
-_NUMBER: Final = re.compile(r"[0-9]{0,9}")
-_REASONS: Final[Mapping[str, Reason]] = {
-    "NOPERM": Reason.FORBIDDEN,
-    "DENIED": Reason.FORBIDDEN,
-    "LOADING": Reason.UNAVAILABLE,
-    "MASTERDOWN": Reason.UNAVAILABLE,
-    "CLUSTERDOWN": Reason.UNAVAILABLE,
-    "READONLY": Reason.UNAVAILABLE,
-    "OOM": Reason.UNAVAILABLE,
-    "NOREPLICAS": Reason.UNAVAILABLE,
-    "MISCONF": Reason.UNAVAILABLE,
-    "BUSY": Reason.UNAVAILABLE,
-    "ERR max number of clients reached": Reason.UNAVAILABLE,
-    "ERR DB index is out of range": Reason.NOT_FOUND,
-}
-"""What an error reply means, by its first word or, where that is ERR, by all of it."""
 
 
 class Role(StrEnum):
@@ -89,36 +65,11 @@ _WORDS: Final = {Role.PRIMARY: b"master", Role.REPLICA: b"slave"}
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class RedisConfig(UrlCheckConfig):
+class RedisConfig(RedisEndpoint, UrlCheckConfig):
     """Which Redis, and what it must be able to do."""
 
-    url: Annotated[Url, UrlKind((("redis", 6379), ("rediss", 6379), ("unix", None)))] = option(
-        "URL: redis://HOST:PORT/DATABASE, rediss:// for TLS, or unix:///PATH?db=DATABASE."
-    )
     write: bool = option("Also set, read back and delete one key of our own.", default=False)
     role: Role = option("What the server must be: `primary`, `replica` or `any`.", default=Role.ANY)
-
-    @property
-    def database(self) -> int:
-        """The database's number."""
-        return int(self._database or 0)
-
-    @property
-    def _database(self) -> str:
-        asked_for = parse_qs(self.url.query).get("db")
-        if asked_for:
-            return asked_for[0]
-        return "" if self.url.scheme == "unix" else self.url.path[1:]
-
-    def rules(self) -> Iterator[Mistake]:
-        """Yield what is wrong across the keys."""
-        yield from super().rules()
-        if not _NUMBER.fullmatch(self._database):
-            yield Mistake("names no database; write its number, such as redis://redis:6379/0", key="url")
-        if self.url.scheme == "unix" and (self.url.host or not self.url.path):
-            yield Mistake("names no socket; write its whole path, such as unix:///run/redis.sock", key="url")
-        if self.tls is not None and self.url.scheme not in TLS_SCHEMES:
-            yield Mistake("has no use without TLS; write the URL with rediss://", key="tls")
 
 
 class RedisCheck:
@@ -162,29 +113,12 @@ class RedisCheck:
         if self._connection is not None and await self._connection.can_read():
             await self.aclose()
         if self._connection is None:
-            connection = self._new_connection()
-            # The driver offers no other way to speak over a connection that it has not dialled.
-            connection._reader, connection._writer = await self._dialer.dial()  # noqa: SLF001
+            connection = new_connection(self._config)
+            await connect(connection, self._dialer)
             self.connections_opened += 1
             self._connection = connection
             await connection.on_connect()
         return self._connection
-
-    def _new_connection(self) -> "Connection":
-        """Return a connection of the driver that neither dials, retries nor times.
-
-        In RESP2 nothing comes unasked. `driver_info` would send CLIENT SETINFO, which needs a permission.
-        """
-        username, password = self._config.credentials
-        connection: Connection = redis.Connection(
-            username=username,
-            password=password.reveal() if password else None,
-            db=self._config.database,
-            protocol=2,
-            socket_timeout=None,
-            driver_info=None,
-        )
-        return connection
 
     async def _ask(self, talk: "_Conversation") -> None:
         nonce = secrets.token_hex(16)
@@ -228,41 +162,6 @@ class _Conversation:
     async def _ask(self, *question: str) -> Any:
         await self.connection.send_command(*question)
         return await self.connection.read_response()
-
-
-@contextmanager
-def redis_failures(target: str) -> Iterator[None]:
-    """Turn what the driver raises into a `CheckFailed` about `target`.
-
-    Its parser raises ValueError for numbers that are none and for lines that do not end.
-    """
-    try:
-        yield
-    except (redis.RedisError, ValueError, RecursionError) as error:
-        raise _failure(error, target) from error
-
-
-def _failure(error: Exception, target: str) -> CheckFailed:
-    """Return what an error of the driver means; the system's error it hides in the context."""
-    if isinstance(error.__context__, OSError | EOFError):
-        return connection_failure(error.__context__, target)
-    if getattr(error, "status_code", None) or isinstance(error, redis.ResponseError):
-        return _refusal(error, target)
-    if "closed by server" in str(error):
-        return CheckFailed(Reason.UNAVAILABLE, f"{target} closed the connection")
-    return CheckFailed(Reason.PROTOCOL, f"{target} does not speak Redis' protocol")
-
-
-def _refusal(error: Exception, target: str) -> CheckFailed:
-    """Return what an error reply means. What repeats the question is cut off: AUTH's holds the password."""
-    code = getattr(error, "status_code", None)
-    text = f"{code} {error}" if code else str(error)
-    text = text.partition(", with args beginning with")[0]
-    if isinstance(error, redis.AuthenticationError):
-        reason = Reason.AUTH
-    else:
-        reason = _REASONS.get(text) or _REASONS.get(text.partition(" ")[0], Reason.PROTOCOL)
-    return CheckFailed(reason, f"{target} answered {text}")
 
 
 check_type = CheckType(

@@ -109,13 +109,30 @@ class CheckConfig:
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class UrlCheckConfig(CheckConfig):
-    """A check whose dependency is named by a URL. A subclass narrows `url` to its schemes."""
+class Endpoint:
+    """What is named by a URL, and how it is reached: a dependency, or a store of our own."""
 
     url: Url = option("URL of the dependency.")
     username: Text | None = option("User name, instead of one in the URL.", default=None)
     password: SecretText | None = option("Password, instead of one in the URL.", default=None)
     tls: TlsConfig | None = option("TLS settings.", default=None)
+
+    @property
+    def credentials(self) -> tuple[str | None, Secret | None]:
+        """User name and password, wherever they were written."""
+        return self.username or self.url.username, self.password or self.url.password
+
+    def rules(self) -> Iterator[Mistake]:
+        """Yield what is wrong across the keys."""
+        if self.username and self.url.username:
+            yield Mistake("stands in the URL too; write it once", key="username")
+        if self.password and self.url.password:
+            yield Mistake("stands in the URL too; write it once", key="password")
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class UrlCheckConfig(Endpoint, CheckConfig):
+    """A check whose dependency is named by a URL. A subclass narrows `url` to its schemes."""
 
     @property
     def target(self) -> str:
@@ -127,18 +144,10 @@ class UrlCheckConfig(CheckConfig):
         """The URL's host; a socket file has none."""
         return (self.url.host,) if self.url.host else ()
 
-    @property
-    def credentials(self) -> tuple[str | None, Secret | None]:
-        """User name and password, wherever they were written."""
-        return self.username or self.url.username, self.password or self.url.password
-
     def rules(self) -> Iterator[Mistake]:
         """Yield what is wrong across the keys."""
-        yield from super().rules()
-        if self.username and self.url.username:
-            yield Mistake("stands in the URL too; write it once", key="username")
-        if self.password and self.url.password:
-            yield Mistake("stands in the URL too; write it once", key="password")
+        yield from CheckConfig.rules(self)
+        yield from Endpoint.rules(self)
 
 
 C = TypeVar("C", bound=CheckConfig)

@@ -367,10 +367,12 @@ class UrlKind(_Shown):
     """A URL of certain schemes, as they stand in `default_ports` with the port that each implies.
 
     Where a placeholder stands inside the userinfo its value is data: a password may hold any character.
-    A scheme without a network port (`unix`) has a path instead of a host.
+    A scheme without a network port (`unix`) has a path instead of a host. The path of one that `hides_path`
+    is secret wherever it was written: whoever has a webhook's may post there.
     """
 
     default_ports: tuple[tuple[str, int | None], ...]
+    hides_path: bool = False
 
     @property
     def schemes(self) -> tuple[str, ...]:
@@ -394,13 +396,15 @@ class UrlKind(_Shown):
             password=Secret(pieces.password) if pieces.password else None,
             path=pieces.path,
             query=pieces.query,
-            hides_path=pieces.is_path_from_outside,
+            hides_path=self.hides_path or pieces.is_path_from_outside,
         )
 
     def secrets(self, scalar: Scalar) -> Iterable[str]:
         """Yield the userinfo, the query, and what else came from outside but for scheme, host and port."""
         pieces = take_apart(scalar)
-        return pieces.secrets() if pieces else (scalar.text,)
+        if pieces is None:
+            return (scalar.text,)
+        return (*pieces.secrets(), pieces.path) if self.hides_path else pieces.secrets()
 
     def describe(self) -> Schema:
         """Return the JSON Schema of the text."""

@@ -5,17 +5,18 @@ from dataclasses import dataclass, field
 from functools import cache
 from inspect import get_annotations
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from sidecar.config.check import CheckConfig, CheckType, CheckTypes
+from sidecar.config.check import CheckConfig, CheckTypes
+from sidecar.config.deploy import NO_SERVICES, DeployConfig, ServiceConfig, ServiceTypes, advice_on_deploy
 from sidecar.config.document import SIZE_LIMIT, compose
 from sidecar.config.fields import NAME
 from sidecar.config.interpolate import Outside, interpolate, read_secret_file
 from sidecar.config.model import Config, Sections
 from sidecar.config.problems import ConfigError, Mistake, Place, Problem, unknown
-from sidecar.config.reader import FLAWED, Item, Reader, TooLargeError, what
+from sidecar.config.reader import FLAWED, Family, Item, Reader, TooLargeError, what
 from sidecar.config.shape import keys_of
 from sidecar.core.verdict import Gate
 
@@ -52,28 +53,77 @@ class Source:
             raise ConfigError([Problem(Place(str(path)), "", sentence)]) from error
 
 
+@dataclass(frozen=True, slots=True)
+class LoadedDeploy:
+    """The section `deploy` alone, and every text of it that must never be shown."""
+
+    deploy: DeployConfig
+    secrets: frozenset[str] = field(repr=False)
+
+
+T = TypeVar("T")
+
+
 def load(
     source: Source,
     types: CheckTypes,
     environ: Mapping[str, str],
     read_file: Callable[[Path], bytes] = read_secret_file,
+    *,
+    services: ServiceTypes = NO_SERVICES,
 ) -> Config:
     """Return the configuration that `source` holds; blocks while it reads the secret files named there.
+
+    `services` are those that `deploy.announce` may name.
+
+    Raises:
+        ConfigError: with every problem that was found.
+    """
+    reader = _new_reader(source, Outside(environ, read_file), services)
+    return _whole_of(source, reader, f"is empty; {_TOP_LEVEL}", _Loading(reader, types).read)
+
+
+def load_deploy(source: Source, environ: Mapping[str, str], *, services: ServiceTypes) -> LoadedDeploy:
+    """Return the section `deploy` of a configuration, whatever else it holds: a pipeline reads no more.
+
+    Blocks while it reads the secret files named there.
+
+    Raises:
+        ConfigError: with every problem of the section, or that there is none.
+    """
+    reader = _new_reader(source, Outside(environ), services)
+
+    def read(root: Node) -> LoadedDeploy | None:
+        items = (reader.items(root) if isinstance(root, MappingNode) else None) or {}
+        if "deploy" not in items:
+            reader.refuse(root, f"the key deploy is missing: {keys_of(Sections)['deploy'].doc}")
+            return None
+        deploy = reader.read_key(items["deploy"], keys_of(Sections)["deploy"])
+        return None if reader.problems else LoadedDeploy(deploy, frozenset(reader.secrets))
+
+    return _whole_of(source, reader, "is empty; write a mapping with the key deploy", read)
+
+
+def _new_reader(source: Source, outside: Outside, services: ServiceTypes) -> Reader:
+    return Reader(source.name, outside, {ServiceConfig: Family("service", services)})
+
+
+def _whole_of(source: Source, reader: Reader, if_empty: str, read: Callable[[Node], T | None]) -> T:
+    """Return what `read` makes of the document; it returns None where the reader has problems.
 
     Raises:
         ConfigError: with every problem that was found.
     """
     root = compose(source.name, source.content)
-    reader = Reader(source.name, Outside(environ, read_file))
     if root is None:
-        raise ConfigError([_whole(source, f"is empty; {_TOP_LEVEL}")])
+        raise ConfigError([_whole(source, if_empty)])
     try:
-        config = _Loading(reader, types).read(root)
+        found = read(root)
     except TooLargeError as error:
         raise ConfigError([*reader.problems, _whole(source, str(error))]) from error
-    if config is None:
+    if found is None:
         raise ConfigError(reader.problems)
-    return config
+    return found
 
 
 def _whole(source: Source, sentence: str) -> Problem:
@@ -85,8 +135,7 @@ class _Loading:
 
     def __init__(self, reader: Reader, types: CheckTypes) -> None:
         self._reader = reader
-        self._find = cache(types.find)
-        self._type_names = cache(types.names)
+        self._types = Family("check type", _Remembered(types))
         self._places: dict[str, Place] = {}
         self._section_places: dict[str, Place] = {}
         self._names: dict[str, Place] = {}
@@ -128,6 +177,9 @@ class _Loading:
         checks = self._read_checks(items["checks"].value, defaults)
         if "drain" in items and not self._reader.problems:
             self._refuse_unknown_awaited(items["drain"].value, [check.name for check in checks])
+        if "deploy" in items and not self._reader.problems:
+            place = self._reader.place(items["deploy"].key)
+            self._advice.extend(Problem(place, "deploy", each) for each in advice_on_deploy(sections.deploy))
         return sections, checks
 
     def _read_defaults(self, node: Node) -> dict[str, Any]:
@@ -154,9 +206,9 @@ class _Loading:
             if items is None:
                 return None
             self._refuse_duplicate_name(items)
-            check_type = self._find_type(node, items)
+            check_type = self._reader.member(node, items, self._types)
             if check_type is None:
-                self._read_common_keys(items)
+                self._reader.read_known_keys(items, CheckConfig)
                 return None
             fallback = {
                 key: value for key, value in defaults.items() if not _has_own_default(check_type.config, key)
@@ -170,28 +222,6 @@ class _Loading:
             self._places[check.name] = self._reader.place(node)
             self._advise(node, check, gates_are_given="gates" in items or "gates" in defaults)
             return check  # type: ignore[no-any-return]  # read_items returns what it was asked for
-
-    def _find_type(self, node: Node, items: Mapping[str, Item]) -> CheckType[Any] | None:
-        if "type" not in items:
-            choices = ", ".join(self._type_names())
-            self._reader.refuse(node, f"the key type is missing; choose from {choices}")
-            return None
-        with self._reader.at("type"):
-            written = self._reader.scalar(items["type"].value)
-            if written is None:
-                return None
-            found = self._find(written.text)
-            if found is None:
-                self._reader.refuse(
-                    items["type"].value, unknown("check type", written.raw, self._type_names())
-                )
-            return found
-
-    def _read_common_keys(self, items: Mapping[str, Item]) -> None:
-        """Find what is wrong with the keys of every check where the type is not known."""
-        for name, key in keys_of(CheckConfig).items():
-            if name in items and name != "type":
-                self._reader.read_key(items[name], key)
 
     def _refuse_duplicate_name(self, items: Mapping[str, Item]) -> None:
         name = self._name(items)
@@ -246,6 +276,14 @@ class _Loading:
         self._advice.extend(
             Problem(place, path, each) for each in _advice(check, gates_are_given=gates_are_given)
         )
+
+
+class _Remembered:
+    """Check types, each looked for once: a plug-in's is imported for it."""
+
+    def __init__(self, types: CheckTypes) -> None:
+        self.find = cache(types.find)
+        self.names = cache(types.names)
 
 
 def _advice(check: CheckConfig, *, gates_are_given: bool) -> Iterator[str]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Final
 
 from sidecar.config.check import CheckConfig, option
+from sidecar.config.deploy import DeployConfig
 from sidecar.config.fields import (
     ByteLimit,
     ConnectionLimit,
@@ -206,6 +207,7 @@ class Sections:
     server: ServerConfig = option("The listeners.", default=ServerConfig())
     startup: StartupConfig = option("The start.", default=StartupConfig())
     drain: DrainConfig = option("The end.", default=DrainConfig())
+    deploy: DeployConfig | None = option("Which revision we are, and who hears of it.", default=None)
     log: LogConfig = option("The log.", default=LogConfig())
     kubernetes: KubernetesConfig = option("The cluster.", default=KubernetesConfig())
     ungated: bool = option(

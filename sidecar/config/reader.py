@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Annotated, Any, Final, get_args, get_origin
+from typing import Annotated, Any, Final, Protocol, get_args, get_origin
 
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
@@ -39,12 +39,36 @@ class Flawed:
 FLAWED: Final = Flawed()
 
 
+class Members(Protocol):
+    """The members of a family of sections, by the word that stands at their key `type`."""
+
+    def find(self, name: str) -> Any | None:
+        """Return the member of this name, which has the dataclass to read as its `config`."""
+        ...
+
+    def names(self) -> Sequence[str]:
+        """Return all names."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """Sections that differ by their `type`; `what` is what one is called."""
+
+    what: str
+    members: Members
+
+
 @dataclass(slots=True, repr=False)
 class Reader:
-    """Reads one document: knows where it is, and collects problems, secrets and the files that are named."""
+    """Reads one document: knows where it is, and collects problems, secrets and the files that are named.
+
+    `families` are the dataclasses that stand for one of several, which the key `type` tells.
+    """
 
     source: str
     outside: Outside
+    families: Mapping[Section, Family] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     secrets: set[str] = field(default_factory=set)
     _path: list[str | int] = field(default_factory=list)
@@ -97,7 +121,9 @@ class Reader:
         return self._read_scalar(node, kind or kind_of(hint))
 
     def read_section(self, node: Node, section: Section) -> Any:
-        """Return a mapping as the dataclass `section`, or FLAWED."""
+        """Return a mapping as the dataclass `section`, or as one of its family, or FLAWED."""
+        if section in self.families:
+            return self._read_member(node, section, self.families[section])
         can_be_empty = not any(key.is_required for key in keys_of(section).values())
         items = self.items(
             node, rule=f"{_A_MAPPING}, or {{}} for its defaults" if can_be_empty else _A_MAPPING
@@ -127,6 +153,26 @@ class Reader:
         if missing or _is_flawed(values.values()):
             return FLAWED
         return self._construct(node, items, section, {**(fallback or {}), **values})
+
+    def member(self, node: Node, items: Mapping[str, "Item"], family: Family) -> Any | None:
+        """Return the member of a family that the key `type` names; None, and a problem, if there is none."""
+        if "type" not in items:
+            choices = ", ".join(family.members.names())
+            self.refuse(node, f"the key type is missing; choose from {choices}")
+            return None
+        with self.at("type"):
+            written = self.scalar(items["type"].value)
+            found = family.members.find(written.text) if written else None
+            if written and found is None:
+                sentence = unknown(family.what, written.raw, family.members.names())
+                self.refuse(items["type"].value, sentence)
+            return found
+
+    def read_known_keys(self, items: Mapping[str, "Item"], section: Section) -> None:
+        """Find what is wrong with the keys of `section`, where it is not known which others there may be."""
+        for name, key in keys_of(section).items():
+            if name in items and name != "type":
+                self.read_key(items[name], key)
 
     def items(self, node: Node, *, rule: str = _A_MAPPING) -> dict[str, "Item"] | None:
         """Return the keys of a mapping with their nodes, merges resolved.
@@ -180,6 +226,16 @@ class Reader:
         """Return the value of one key, or FLAWED."""
         with self.at(key.name):
             return self.read(item.value, key.hint)
+
+    def _read_member(self, node: Node, section: Section, family: Family) -> Any:
+        items = self.items(node)
+        if items is None:
+            return FLAWED
+        found = self.member(node, items, family)
+        if found is None:
+            self.read_known_keys(items, section)
+            return FLAWED
+        return self.read_items(node, items, found.config)
 
     def _read_list(self, node: Node, element: Hint, *, one_or_many: bool) -> Any:
         if one_or_many and not isinstance(node, SequenceNode):

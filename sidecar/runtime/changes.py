@@ -14,7 +14,7 @@ from sidecar.config.model import Config
 
 USE_KEYS: Final = ("gates", "interval", "failure_threshold", "success_threshold", "description")
 """An edit of only these keeps a check's state and connection."""
-RESTART_SECTIONS: Final = ("server", "startup", "log", "kubernetes")
+RESTART_SECTIONS: Final = ("server", "startup", "deploy", "log", "kubernetes")
 """Sections that are read when the process starts."""
 LIVE_SECTIONS: Final = ("drain",)
 """Sections that are in force with the reload."""

@@ -1,0 +1,66 @@
+"""What a service is told of a deploy, and when an attempt to tell it is repeated."""
+
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Final
+
+from sidecar.core.deploy import Deploy, DeployEvent, FailedCheck
+
+BUDGET: Final = 300.0
+"""Seconds from the first attempt at an announcement after which it is given up."""
+FIRST_PAUSE: Final = 1.0
+"""Seconds between the first attempt and the second; doubled for each that follows."""
+LONGEST_PAUSE: Final = 60.0
+ENOUGH_DOUBLINGS: Final = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """Who deployed what, as far as it is known; empty where it is not."""
+
+    user: str = ""
+    branch: str = ""
+    commit_url: str = ""
+    build_url: str = ""
+    comment: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Announcement:
+    """One event of a deploy, for one service. Holds no secret."""
+
+    event: DeployEvent
+    deploy: Deploy
+    started_at: float
+    """Seconds since the epoch."""
+    time: float
+    """The same, of the event."""
+    pod: str = ""
+    """The pod that saw it; empty where no pod did."""
+    failures: tuple[FailedCheck, ...] = ()
+    is_recovery: bool = False
+    """Whether the deploy went live after it was said to have failed."""
+    is_unclaimed: bool = False
+    """Whether the store of the claim was silent, so that other processes may say the same."""
+    origin: Origin = Origin()
+
+    @property
+    def key(self) -> str:
+        """A text that is the same whenever the same is announced, and then only: an idempotency key."""
+        told = f"{self.deploy.key}:{self.event}"
+        return blake2b(told.encode(), digest_size=16).hexdigest()
+
+    @property
+    def lasted(self) -> float:
+        """Seconds from the start of the deploy to the event."""
+        return max(self.time - self.started_at, 0.0)
+
+
+def pause(attempts: int, *, retry_after: float, jitter: float) -> float:
+    """Return the seconds to wait after so many attempts have failed.
+
+    `jitter` stretches them, so that those who failed together do not come back together; `retry_after` are
+    the seconds for which the service wants to be left alone.
+    """
+    doublings = min(attempts - 1, ENOUGH_DOUBLINGS)
+    return max(min(FIRST_PAUSE * 2.0**doublings, LONGEST_PAUSE) * jitter, retry_after)

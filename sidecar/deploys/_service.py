@@ -1,0 +1,125 @@
+"""What a service is to those who announce: it says which requests to make, and reads what is answered.
+
+Somebody else sends them, so that the same requests can be shown without being sent.
+"""
+
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+from sidecar.config.fields import Secret
+from sidecar.core.announcement import Announcement
+from sidecar.core.deploy import Receipt
+from sidecar.support.text import one_line
+
+if TYPE_CHECKING:
+    from sidecar.kube.client import ApiServer
+    from sidecar.kube.here import Pod
+
+
+class DeliveryError(Exception):
+    """An announcement was not delivered, or nobody knows; the message is one sentence without a secret.
+
+    `retry_after` are the seconds for which the service wants to be left alone. What `is_final` is refused
+    however often it is tried.
+    """
+
+    def __init__(self, sentence: str, *, retry_after: float = 0.0, is_final: bool = False) -> None:
+        super().__init__(sentence)
+        self.sentence = sentence
+        self.retry_after = retry_after
+        self.is_final = is_final
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One request to a service, and what a service that is well answers."""
+
+    method: str = "POST"
+    url: str
+    """Whole, without userinfo."""
+    headers: Mapping[str, str | Secret] = field(default_factory=dict)
+    body: bytes | None = None
+    accepts: frozenset[int] = frozenset()
+    """Codes beside the 2xx that are no refusal."""
+    answered: "Answer"
+    """As the service's documentation has it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a service answered: its code, and at most the first 64 KiB of the body."""
+
+    code: int
+    body: bytes = b""
+
+    def object(self) -> dict[str, Any]:
+        """Return the JSON object that the body is.
+
+        Raises:
+            DeliveryError: it is none.
+        """
+        try:
+            found = json.loads(self.body)
+        except (ValueError, RecursionError):
+            found = None
+        if not isinstance(found, dict):
+            raise DeliveryError(f"answered {self.code} with something else than a JSON object")
+        return found
+
+
+Send = Callable[[Request], Awaitable[Answer]]
+"""Sends one request; returns an answer that is a 2xx or accepted, or raises `DeliveryError`."""
+
+
+class Service(Protocol):
+    """A configured service. Times, retries, logs and counts nothing itself."""
+
+    async def tell(self, announcement: Announcement, receipt: Receipt, send: Send) -> Receipt:
+        """Announce; return what is needed to update it later.
+
+        `receipt` is what the last announcement of the same deploy returned, empty if there was none.
+
+        Raises:
+            DeliveryError: the service did not take it.
+        """
+        ...
+
+
+@runtime_checkable
+class Finds(Service, Protocol):
+    """A service that can be asked whether it was told already."""
+
+    async def find(self, announcement: Announcement, send: Send) -> Receipt | None:
+        """Return the receipt of an announcement that was made, by whomever; None if it was not.
+
+        It is asked where an attempt has ended in the dark.
+
+        Raises:
+            DeliveryError: the service does not say.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What a service is built with beside its configuration: the cluster, in a pod that asks it."""
+
+    api: "ApiServer | None" = None
+    pod: "Pod | None" = None
+
+
+def as_json(value: Mapping[str, Any]) -> bytes:
+    """Return the body of a request."""
+    return json.dumps(value, ensure_ascii=False).encode("utf-8", "replace")
+
+
+def bearer(token: Secret) -> Secret:
+    """Return the value of an `Authorization` header."""
+    return Secret(f"Bearer {token.reveal()}")
+
+
+def excerpt(answer: Answer) -> str:
+    """Return the beginning of an answer for a log, on one line."""
+    return one_line(answer.body.decode(errors="replace"), limit=200)
