@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 from sidecar.config.check import option
-from sidecar.config.fields import Label, Name, Span
+from sidecar.config.fields import Label, Name, Revision, Span
 from sidecar.config.problems import Mistake
 from sidecar.config.redis import RedisEndpoint
 from sidecar.core.deploy import DeployEvent
@@ -52,7 +52,7 @@ class DeployConfig:
 
     service: Label = option("Name of what is deployed.")
     environment: Label = option("Where it is deployed to, such as `production`.")
-    revision: Label = option("Identity of what is deployed, such as a git SHA or an image's tag.")
+    revision: Revision = option("Identity of what is deployed, such as a git SHA or an image's tag.")
     id: Label | None = option(
         "Identity of the deploy, from the pipeline: another one for each, also for a rollback. If left out, "
         "the number that Kubernetes gives the rollout with `claim: kubernetes`, else the revision.",
