@@ -409,7 +409,7 @@ class _Process:
             redact=self._redact,
             clock=self._clock,
         )
-        return tracking.Tracking(
+        return tracking.new_tracking(
             deploy,
             InstalledServices(),
             pod=here.pod.name if here else os.environ.get("POD_NAME") or socket.gethostname(),

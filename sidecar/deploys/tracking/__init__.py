@@ -6,7 +6,7 @@ holds up neither of the others, nor a check, a probe or the end.
 """
 
 from sidecar.deploys.tracking.surroundings import Surroundings
-from sidecar.deploys.tracking.tracking import Tracking
+from sidecar.deploys.tracking.tracking import Tracking, new_tracking
 from sidecar.deploys.tracking.watch import Watch
 
-__all__ = ["Surroundings", "Tracking", "Watch"]
+__all__ = ["Surroundings", "Tracking", "Watch", "new_tracking"]

@@ -25,27 +25,26 @@ LAST_LOOK_WITHIN: Final = 0.5
 
 
 class Tracking:
-    """Follows the deploy of `config` from the pod `pod`."""
+    """Follows what is planned as one process of it; the `origin` is told with every announcement."""
 
     def __init__(
         self,
-        config: DeployConfig,
-        types: ServiceTypes,
+        plan: Plan,
+        process: Process,
         *,
-        pod: str,
-        cluster: Cluster,
+        claim: Claim,
+        services: Mapping[str, Service],
+        origin: Origin,
         watch: Watch,
         surroundings: Surroundings,
     ) -> None:
-        process = Process(f"{pod}-{secrets.token_hex(4)}", pod)
-        plan = plan_of(config, types)
-        shared = SharedRecord(_new_claim(config, plan.deploy, cluster, surroundings))
+        shared = SharedRecord(claim)
         self._watch = watch
         self._courier = Courier(
-            services_of(config, types, cluster),
+            services,
             name=process.name,
             shared=shared,
-            origin=origin_of(config),
+            origin=origin,
             send=send,
             surroundings=surroundings,
         )
@@ -65,6 +64,28 @@ class Tracking:
             async with asyncio.timeout(LAST_LOOK_WITHIN):
                 await self._tracker.finish()
         await self._courier.finish()
+
+
+def new_tracking(
+    config: DeployConfig,
+    types: ServiceTypes,
+    *,
+    pod: str,
+    cluster: Cluster,
+    watch: Watch,
+    surroundings: Surroundings,
+) -> Tracking:
+    """Return what follows the deploy of a configuration from the pod `pod`."""
+    plan = plan_of(config, types)
+    return Tracking(
+        plan,
+        Process(f"{pod}-{secrets.token_hex(4)}", pod),
+        claim=_new_claim(config, plan.deploy, cluster, surroundings),
+        services=services_of(config, types, cluster),
+        origin=origin_of(config),
+        watch=watch,
+        surroundings=surroundings,
+    )
 
 
 def plan_of(config: DeployConfig, types: ServiceTypes) -> Plan:
