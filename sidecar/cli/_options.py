@@ -1,57 +1,36 @@
-"""Types of options that several verbs have."""
+"""What the text of an option means, for click's `type`. What it cannot mean is a `click.BadParameter`."""
 
 import argparse
-from typing import Any
 
 import click
 
 from sidecar.cli._address import host_of
-from sidecar.config.fields import DurationKind, TextKind
+from sidecar.config.fields import DurationKind
 from sidecar.config.interpolate import Part, Scalar
 from sidecar.config.problems import Mistake
 
 
-class Duration(click.ParamType):
-    """Seconds, written as the configuration writes them; between the two, if they are given."""
-
-    name = "duration"
-
-    def __init__(self, *, at_least: float = 0.0) -> None:
-        self._kind = DurationKind(at_least=at_least)
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Return seconds."""
-        try:
-            return self._kind.parse(_scalar(value))
-        except Mistake as mistake:
-            self.fail(mistake.sentence, param, ctx)
+def duration(written: str) -> float:
+    """Return seconds of a duration, as the configuration writes one; not zero."""
+    try:
+        seconds = DurationKind().parse(Scalar(written, (Part(written),)))
+    except Mistake as mistake:
+        raise click.BadParameter(mistake.sentence) from mistake
+    if not seconds:
+        raise click.BadParameter("is nothing; write a longer time")
+    return seconds
 
 
-class Filled(click.ParamType):
-    """A text that is not empty, as one is where a script's variable is not set."""
-
-    name = "text"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Return the text."""
-        try:
-            return TextKind().parse(_scalar(value))
-        except Mistake:
-            self.fail("is empty; write a text, or leave the option out", param, ctx)
+def filled(written: str) -> str:
+    """Return a text that is not empty, as one is where a script's variable is not set."""
+    if not written:
+        raise click.BadParameter("is empty; write a text, or leave the option out")
+    return written
 
 
-class Host(click.ParamType):
-    """A name or an address."""
-
-    name = "host"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Return the host, without the brackets that an IPv6 address has in a URL."""
-        try:
-            return host_of(value)
-        except argparse.ArgumentTypeError as error:
-            self.fail(str(error), param, ctx)
-
-
-def _scalar(text: str) -> Scalar:
-    return Scalar(text, (Part(text),))
+def host(written: str) -> str:
+    """Return a name or an address, without the brackets that one has in a URL."""
+    try:
+        return host_of(written)
+    except argparse.ArgumentTypeError as error:
+        raise click.BadParameter(str(error)) from error
