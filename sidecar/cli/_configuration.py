@@ -14,6 +14,7 @@ from sidecar.config.document import SIZE_LIMIT
 from sidecar.config.load import Source, load
 from sidecar.config.model import Config
 from sidecar.config.problems import ConfigError
+from sidecar.deploys import InstalledServices
 
 EXIT_FAILURE: Final = 1
 EXIT_CONFIGURATION: Final = 2
@@ -41,7 +42,7 @@ def read_configuration(path: str, types: InstalledTypes) -> Config:
     Raises:
         ConfigError: with every problem that was found.
     """
-    return load(source_at(path), types, os.environ)
+    return load(source_at(path), types, os.environ, services=InstalledServices())
 
 
 def source_at(path: str, limit: int = SIZE_LIMIT) -> Source:

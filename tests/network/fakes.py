@@ -212,10 +212,10 @@ async def black_hole() -> AsyncIterator[Fake]:
 
 
 @contextlib.asynccontextmanager
-async def talking(script: Script, *, tls: ssl.SSLContext | None = None) -> AsyncIterator[Fake]:
-    """Let a script have each connection, which is closed when the script returns."""
+async def talking(script: Script, *, tls: ssl.SSLContext | None = None, port: int = 0) -> AsyncIterator[Fake]:
+    """Let a script have each connection, which is closed when the script returns; port 0 is any."""
     with shared_socket() as holder:
-        holder.bind((HOST, 0))
+        holder.bind((HOST, port))
         fake = Fake(holder, script, tls)
         fake.open()
         try:

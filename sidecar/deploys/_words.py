@@ -1,0 +1,51 @@
+"""What happened to a deploy, in the words in which people are told."""
+
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from sidecar.core.announcement import Announcement
+from sidecar.core.deploy import DeployEvent, FailedCheck
+from sidecar.support.text import one_line, show_age
+
+UNCLAIMED: Final = "the store of the claim is silent, so that other pods may say the same"
+SHORT_SHA: Final = 12
+MESSAGE_LIMIT: Final = 300
+"""Characters of a failing check's message."""
+
+_LIVE: Final = "{service} {revision} is live in {environment} after {lasted}"
+_RECOVERED: Final = "{service} {revision} has recovered: it is live in {environment} after {lasted}"
+_HEADLINES: Final = {
+    DeployEvent.STARTED: "{service} {revision} is being deployed to {environment}",
+    DeployEvent.SUCCEEDED: _LIVE,
+    DeployEvent.FAILED: "{service} {revision} has failed in {environment} after {lasted}",
+    DeployEvent.TIMED_OUT: "{service} {revision} is still not live in {environment} after {lasted}",
+}
+
+
+def headline(announcement: Announcement, dress: Callable[[str, str], str] = lambda _, text: text) -> str:
+    """Return the one sentence that matters.
+
+    `dress` is given the word for a part, such as `revision`, and its text; it returns how the part is shown.
+    """
+    deploy = announcement.deploy
+    parts = {"service": deploy.service, "revision": deploy.revision, "environment": deploy.environment}
+    template = _RECOVERED if announcement.is_recovery else _HEADLINES[announcement.event]
+    shown = {part: dress(part, text) for part, text in parts.items()}
+    return template.format(**shown, lasted=show_age(announcement.lasted))
+
+
+def failures(announcement: Announcement) -> Iterator[str]:
+    """Yield each failing check, with its reason and what it said."""
+    yield from map(failure, announcement.failures)
+
+
+def failure(failed: FailedCheck) -> str:
+    """Return one failing check, its reason and what it said."""
+    said = one_line(failed.message, limit=MESSAGE_LIMIT)
+    return f"{failed.name}: {failed.reason}{f', {said}' if said else ''}"
+
+
+def short(revision: str) -> str:
+    """Return a revision at a length that is read at a glance: a git SHA is cut, as git itself does."""
+    is_sha = len(revision) >= 40 and all(each in "0123456789abcdef" for each in revision)
+    return revision[:SHORT_SHA] if is_sha else one_line(revision, limit=100)
