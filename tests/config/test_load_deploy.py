@@ -115,10 +115,10 @@ def test_nothing_else_of_the_file_is_read() -> None:
             ],
         ),
         (
-            "deploy: {x: 1, service: a, environment: b, revision: c, announce: [{type: finder, token: '${T'}]}",
+            "deploy: {x: 1, service: a, environment: b, revision: c, announce: [{type: x, token: '${'}]}",
             [
                 "c.yaml:1:10: deploy: unknown key 'x'; choose from announce, branch",
-                "c.yaml:1:91: deploy.announce[0].token: has a '${' without its '}'",
+                "c.yaml:1:75: deploy.announce[0].type: unknown service 'x'; choose from cluster, finder",
             ],
         ),
     ],
