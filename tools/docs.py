@@ -1,10 +1,12 @@
 """Writes what the documents repeat of the code, so that it is said once: `python -m tools.docs [--check]`.
 
-That is the pages of the check types in `docs/checks`, and in `docs/configuration.md` what stands between
-`<!-- keys: NAME -->` or `<!-- problems: NAME -->` and `<!-- end -->`. With `--check` nothing is written: what
+That is the pages of the check types in `docs/checks`, the schema of a webhook's body, and in
+`docs/configuration.md` what stands between `<!-- keys: NAME -->` or `<!-- problems: NAME -->` and
+`<!-- end -->`. With `--check` nothing is written: what
 is not current is named, and the exit code is 1.
 """
 
+import json
 import re
 import sys
 from collections.abc import Mapping
@@ -15,9 +17,11 @@ from sidecar.checks import InstalledTypes
 from sidecar.config.check import CheckConfig, CheckType, TlsConfig
 from sidecar.config.model import Sections
 from sidecar.config.reference import document_keys, document_type
+from sidecar.deploys import webhook
 
 ROOT: Final = Path(__file__).parents[1]
 PAGES: Final = ROOT / "docs" / "checks"
+ANNOUNCEMENT: Final = ROOT / "docs" / "announcement.schema.json"
 CONFIGURATION: Final = ROOT / "docs" / "configuration.md"
 CORPUS: Final = ROOT / "tests" / "config" / "corpus"
 
@@ -63,6 +67,7 @@ def documents() -> dict[Path, str]:
     types = own_types()
     return {
         CONFIGURATION: _MARKED.sub(_renew, CONFIGURATION.read_text()),
+        ANNOUNCEMENT: json.dumps(webhook.schema(), indent=2) + "\n",
         PAGES / "README.md": _index(types),
         **{PAGES / f"{name}.md": _page(name, found) for name, found in types.items()},
     }

@@ -30,9 +30,8 @@ Reasons that waiting does not cure: none, for a new role, an external secret or 
 ```
 """
 
-import re
 from base64 import b64encode
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -43,9 +42,10 @@ from sidecar.checks._aiohttp import aiohttp, beginning_of, new_session, request_
 from sidecar.checks._answer import ExpectConfig, judge_body, judge_headers, judge_status
 from sidecar.checks._connect import client_tls, strerror
 from sidecar.config.check import CheckType, UrlCheckConfig, option
-from sidecar.config.fields import FilePath, PatternKind, Schema, Secret, Url, UrlKind
-from sidecar.config.interpolate import Scalar, read_secret_file
-from sidecar.config.problems import Mistake, quoted
+from sidecar.config.fields import FilePath, PatternKind, Url, UrlKind
+from sidecar.config.headers import NOT_YOURS, Headers, header_rules
+from sidecar.config.interpolate import read_secret_file
+from sidecar.config.problems import Mistake
 from sidecar.core.check import CheckFailed, Reason
 from sidecar.support.driver import Driver
 from sidecar.support.proxy import proxy_for
@@ -56,37 +56,7 @@ if TYPE_CHECKING:
 
 yarl = Driver("yarl", extra="all")
 
-_HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_CREDENTIALS: Final = re.compile(r"(?:apikey|basic|bearer|digest|token)\s+(\S.*)", re.IGNORECASE)
-_NOT_YOURS: Final = {
-    "connection": "it is always close",
-    "content-length": "it follows from the body",
-    "host": "write the key host of the check",
-    "transfer-encoding": "it follows from the body",
-}
-
-
-class HeaderKind:
-    """The value of a header to send, never shown."""
-
-    def parse(self, scalar: Scalar) -> Secret:
-        """Return the value behind stars."""
-        if re.search(r"[\r\n\0]", scalar.text):
-            raise Mistake("holds a line break, which would begin another header; remove it")
-        return Secret(scalar.text)
-
-    def secrets(self, scalar: Scalar) -> Iterable[str]:
-        """Yield credentials and what came from outside: a header `https` shall not blot out every URL."""
-        credentials = _CREDENTIALS.fullmatch(scalar.text)
-        return (*scalar.interpolated(), *(credentials.groups() if credentials else ()))
-
-    def show(self, value: Secret) -> str:
-        """Return stars."""
-        return str(value)
-
-    def describe(self) -> Schema:
-        """Return the JSON Schema of the text."""
-        return {"type": "string", "writeOnly": True}
+_NOT_YOURS: Final = {**NOT_YOURS, "host": "write the key host of the check"}
 
 
 class Method(StrEnum):
@@ -104,7 +74,7 @@ class HttpConfig(UrlCheckConfig):
 
     url: Annotated[Url, UrlKind((("http", 80), ("https", 443)))] = option("URL to ask, http or https.")
     method: Method = option("Method of the request.", default=Method.GET)
-    headers: dict[str, Annotated[Secret, HeaderKind()]] | None = option("Headers to send.", default=None)
+    headers: Headers | None = option("Headers to send.", default=None)
     host: Annotated[str, PatternKind(r"[A-Za-z0-9._:\[\]-]+", "a host, such as example.com")] | None = option(
         "Host to ask for instead of the URL's: a virtual host.", default=None
     )
@@ -119,7 +89,7 @@ class HttpConfig(UrlCheckConfig):
     def rules(self) -> Iterator[Mistake]:
         """Yield what is wrong across the keys."""
         yield from super().rules()
-        yield from self._header_rules()
+        yield from header_rules(self.headers or {}, _NOT_YOURS)
         if self.tls is not None and self.url.scheme == "http":
             yield Mistake("has no use with http://; write https:// in the key url", key="tls")
         if self.method is Method.HEAD and self.expect.concerns_body:
@@ -129,13 +99,6 @@ class HttpConfig(UrlCheckConfig):
                 "says in more than one way who is asking; keep one of bearer_token_file, "
                 "the header authorization, and user name and password"
             )
-
-    def _header_rules(self) -> Iterator[Mistake]:
-        for name in self.headers or {}:
-            if not _HEADER_NAME.fullmatch(name):
-                yield Mistake(f"{quoted(name)} is not the name of a header", key="headers")
-            if name.lower() in _NOT_YOURS:
-                yield Mistake(f"{name} cannot be set here: {_NOT_YOURS[name.lower()]}", key="headers")
 
     def _ways_to_authorize(self) -> tuple[bool, bool, bool]:
         by_header = any(name.lower() == "authorization" for name in self.headers or {})

@@ -49,7 +49,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a service answered: its code, and at most the first 64 KiB of the body."""
+    """What a service answered: its code, and the body, which is at most 1 MiB."""
 
     code: int
     body: bytes = b""
@@ -60,13 +60,27 @@ class Answer:
         Raises:
             DeliveryError: it is none.
         """
-        try:
-            found = json.loads(self.body)
-        except (ValueError, RecursionError):
-            found = None
+        found = self._decoded()
         if not isinstance(found, dict):
             raise DeliveryError(f"answered {self.code} with something else than a JSON object")
         return found
+
+    def array(self) -> list[Any]:
+        """Return the JSON array that the body is.
+
+        Raises:
+            DeliveryError: it is none.
+        """
+        found = self._decoded()
+        if not isinstance(found, list):
+            raise DeliveryError(f"answered {self.code} with something else than a JSON array")
+        return found
+
+    def _decoded(self) -> Any:
+        try:
+            return json.loads(self.body)
+        except (ValueError, RecursionError):
+            return None
 
 
 Send = Callable[[Request], Awaitable[Answer]]
@@ -110,7 +124,7 @@ class Surroundings:
     pod: "Pod | None" = None
 
 
-def as_json(value: Mapping[str, Any]) -> bytes:
+def as_json(value: object) -> bytes:
     """Return the body of a request."""
     return json.dumps(value, ensure_ascii=False).encode("utf-8", "replace")
 

@@ -1,6 +1,7 @@
 """What happened to a deploy, in the words in which people are told."""
 
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from typing import Final
 
 from sidecar.core.announcement import Announcement
@@ -43,6 +44,11 @@ def failure(failed: FailedCheck) -> str:
     """Return one failing check, its reason and what it said."""
     said = one_line(failed.message, limit=MESSAGE_LIMIT)
     return f"{failed.name}: {failed.reason}{f', {said}' if said else ''}"
+
+
+def instant(time: float) -> str:
+    """Return seconds since the epoch as RFC 3339 has them, with milliseconds."""
+    return datetime.fromtimestamp(time, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def short(revision: str) -> str:

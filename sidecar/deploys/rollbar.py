@@ -28,7 +28,8 @@ from urllib.parse import quote, urlencode
 
 from sidecar.config.check import option
 from sidecar.config.deploy import ServiceConfig, ServiceType
-from sidecar.config.fields import Label, Secret, SecretText, Url
+from sidecar.config.fields import Label, Secret, Url
+from sidecar.config.headers import Token
 from sidecar.config.problems import Mistake
 from sidecar.core.announcement import Announcement
 from sidecar.core.deploy import DeployEvent, Receipt
@@ -47,8 +48,8 @@ CLOCKS_DIFFER_BY: Final = 60.0
 class RollbarConfig(ServiceConfig):
     """Which project, and who deploys."""
 
-    token: SecretText = option("Project access token with the scope `post_server_item`.")
-    read_token: SecretText | None = option(
+    token: Token = option("Project access token with the scope `post_server_item`.")
+    read_token: Token | None = option(
         "Project access token with the scope `read`, so that no deploy is created twice.", default=None
     )
     rollbar_username: Label | None = option("Who deploys, as a user of Rollbar.", default=None)

@@ -27,7 +27,8 @@ from typing import Any, Final
 
 from sidecar.config.check import option
 from sidecar.config.deploy import ServiceConfig, ServiceType
-from sidecar.config.fields import Label, Secret, SecretText, Url
+from sidecar.config.fields import Label, Secret, Url
+from sidecar.config.headers import Token
 from sidecar.config.problems import Mistake
 from sidecar.core.announcement import Announcement
 from sidecar.core.deploy import DeployEvent, Receipt
@@ -69,9 +70,7 @@ RATE_LIMIT_LASTS: Final = 30.0
 class SlackConfig(ServiceConfig):
     """Which channel, and by which of the two ways."""
 
-    token: SecretText | None = option(
-        "Token of a bot with the scope `chat:write`; with `channel`.", default=None
-    )
+    token: Token | None = option("Token of a bot with the scope `chat:write`; with `channel`.", default=None)
     channel: Label | None = option("The channel's ID, such as C0123456789; with `token`.", default=None)
     webhook_url: HookUrl | None = option("URL of an incoming webhook, in place of the two.", default=None)
     base_url: BaseUrl = option(

@@ -33,7 +33,8 @@ class EventType(StrEnum):
 class Event:
     """What happened to a pod. `reason` is one word in UpperCamelCase; `time` seconds since the epoch.
 
-    The pod and the time name it: the same Event written twice is one.
+    The same Event written twice is one, by its name: that of the pod and the time, or one that several pods
+    give to the same.
     """
 
     pod: Pod
@@ -42,6 +43,8 @@ class Event:
     action: str
     note: str
     time: float
+    name: str = ""
+    """A DNS subdomain; from the pod and the time if left out."""
 
 
 async def write_event(api: ApiServer, event: Event) -> None:
@@ -66,7 +69,7 @@ def describe(event: Event) -> dict[str, Any]:
     return {
         "apiVersion": "events.k8s.io/v1",
         "kind": "Event",
-        "metadata": {"name": _name(event), "namespace": pod.namespace},
+        "metadata": {"name": event.name or _name(event), "namespace": pod.namespace},
         "eventTime": datetime.fromtimestamp(event.time, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
         "reportingController": CONTROLLER,
         "reportingInstance": pod.name[:INSTANCE_LIMIT],

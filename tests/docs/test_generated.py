@@ -35,6 +35,7 @@ def copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "docs" / "configuration.md").write_text(docs.CONFIGURATION.read_text())
     monkeypatch.setattr(docs, "ROOT", tmp_path)
     monkeypatch.setattr(docs, "PAGES", tmp_path / "docs" / "checks")
+    monkeypatch.setattr(docs, "ANNOUNCEMENT", tmp_path / "docs" / "announcement.schema.json")
     monkeypatch.setattr(docs, "CONFIGURATION", tmp_path / "docs" / "configuration.md")
     docs.write()
     return tmp_path / "docs"

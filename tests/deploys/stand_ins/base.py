@@ -127,6 +127,7 @@ class StandIn:
         self._tls = tls
         self._stack = contextlib.AsyncExitStack()
         self._misbehaviours: list[Misbehaviour] = []
+        self._words: list[Said] = []
         self._always: Misbehaviour | None = None
         self._news = asyncio.Event()
         self._fake: Fake | None = None
@@ -148,6 +149,10 @@ class StandIn:
             self._always = how
         else:
             self._misbehaviours += [how] * times
+
+    def say(self, code: int, body: object) -> None:
+        """Answer the next request with this, whatever it is: an object in JSON, a text as it stands."""
+        self._words.append(Said(code, body.encode()) if isinstance(body, str) else in_json(body, code))
 
     def behave(self) -> None:
         """Be well from now on."""
@@ -205,6 +210,8 @@ class StandIn:
         await self._misbehave(connection, how)
 
     def _answer(self, asked: Asked) -> Said:
+        if self._words:
+            return self._words.pop(0)
         try:
             return self.answer(asked)
         except Refused as refused:
