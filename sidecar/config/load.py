@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from inspect import get_annotations
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final, TypeVar
 
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
@@ -91,8 +92,8 @@ def load_deploy(
     environ: Mapping[str, str],
     *,
     services: ServiceTypes,
-    given: Mapping[str, str],
-    otherwise: Mapping[str, str],
+    given: Mapping[str, str] = MappingProxyType({}),
+    otherwise: Mapping[str, str] = MappingProxyType({}),
 ) -> LoadedDeploy:
     """Return the section `deploy` of a configuration, as a pipeline reads it: without the keys of pods.
 

@@ -11,9 +11,17 @@ import pytest
 
 from tests.deploys.announcing import SECRETS, announce, configuration
 from tests.deploys.pipelines import CIRCLECI, SHA
-from tests.deploys.stand_ins import Misbehaviour, RollbarStandIn, SlackStandIn
+from tests.deploys.stand_ins import (
+    Misbehaviour,
+    RollbarStandIn,
+    SentryStandIn,
+    SlackStandIn,
+    WebhookStandIn,
+)
 from tests.deploys.stand_ins.base import TOKEN
+from tests.deploys.stand_ins.sentry import ORGANIZATION
 from tests.deploys.stand_ins.slack import HOOK
+from tests.deploys.stand_ins.webhook import PATH, SIGNING_SECRET
 from tests.process.program import run_sidecar
 
 BOTH = "slack: delivered\nrollbar: delivered\n"
@@ -238,18 +246,45 @@ async def test_a_rehearsal_in_json_has_the_requests(services: Services) -> None:
         (("--dry-run", "--output", "json"), None),
     ],
 )
-async def test_no_output_has_a_secret(
-    services: Services, options: Sequence[str], how: Misbehaviour | None
+@pytest.mark.parametrize("event", ["started", "succeeded", "failed"])
+async def test_no_output_has_a_secret_whatever_service_is_told(
+    event: str, options: Sequence[str], how: Misbehaviour | None
 ) -> None:
-    for each in (services.slack, services.rollbar):
-        if how is not None:
-            each.misbehave(how)
-    hook = f'    - {{type: slack, name: hook, webhook_url: "{services.slack.hook_url}"}}'
+    async with (
+        SlackStandIn() as slack,
+        RollbarStandIn() as rollbar,
+        SentryStandIn() as sentry,
+        WebhookStandIn() as webhook,
+    ):
+        for each in (slack, rollbar, sentry, webhook):
+            if how is not None:
+                each.misbehave(how)
+        config = configuration(slack, rollbar, others(slack, sentry, webhook))
+        told = await announce(event, *options, config=config, env=CIRCLECI)
 
-    told = await announce("failed", *options, config=f"{services.config}{hook}\n", env=CIRCLECI)
-
-    for secret in (*SECRETS.values(), HOOK, HOOK.rpartition("/")[2]):
+    assert told.exit_code == (1 if how else 0)
+    key = SIGNING_SECRET.removeprefix("whsec_")
+    for secret in (TOKEN, key, HOOK, HOOK.rpartition("/")[2], PATH, PATH.rpartition("/")[2], "s3cret-header"):
         assert secret not in told.output
+
+
+def others(slack: SlackStandIn, sentry: SentryStandIn, webhook: WebhookStandIn) -> str:
+    """Return the services beside the two, with every kind of secret written into the file."""
+    signing = f"url: '{webhook.hook_url}', secret: {SIGNING_SECRET}, headers: {{x-key: s3cret-header}}"
+    release = f"organization: {ORGANIZATION}, projects: [shop-backend], token: '{TOKEN}'"
+    return f"""\
+    - {{type: slack, name: hook, webhook_url: '{slack.hook_url}'}}
+    - {{type: sentry, {release}, base_url: '{sentry.url}'}}
+    - {{type: webhook, {signing}}}
+"""
+
+
+async def test_what_only_a_pod_can_tell_is_skipped(services: Services) -> None:
+    config = configuration(services.slack, services.rollbar, "    - type: kubernetes-event\n")
+
+    told = await announce("started", config=config, env=CIRCLECI)
+
+    assert shown(told) == (0, f"{BOTH}kubernetes-event: skipped: only a pod can tell it\n", "")
 
 
 async def test_a_secret_that_a_service_repeats_is_masked(services: Services) -> None:
