@@ -45,6 +45,19 @@ async def test_an_address_needs_no_look_up() -> None:
         assert (await look(pods_at(port, host=FIRST))).course is Course.LIVE
 
 
+async def test_a_body_alone_says_the_revision_too() -> None:
+    script = page("200 OK\r\nServer: sidecar", '{"releaseId": "abc123"}')
+    async with serving([Pod(FIRST, script=script)]) as port:
+        assert (await look(pods_at(port, host=FIRST))).course is Course.LIVE
+
+
+async def test_a_proxy_is_never_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "HTTP_PROXY", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    async with serving([Pod(FIRST, is_ready=True)]) as port:
+        assert (await look(pods_at(port, host=FIRST))).course is Course.LIVE
+
+
 async def test_pods_are_watched_as_they_come_up_one_after_another() -> None:
     first, second, old = (
         Pod(FIRST),
