@@ -1,4 +1,4 @@
-"""The jobs of docs/pipelines.md, run as their providers run them, with services and pods of the tests' own."""
+"""The jobs of docs/pipelines.md, run as their providers run them, with services and pods of tests' own."""
 
 import asyncio
 import os
