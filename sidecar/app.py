@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from sidecar.config.check import CheckConfig, CheckType, CheckTypes
+from sidecar.config.deploy import ClaimBy
 from sidecar.config.model import Config, OnDeadline, StartupConfig
 from sidecar.config.problems import ConfigError, Place, Problem
 from sidecar.core.check import Reason
@@ -25,6 +26,7 @@ from sidecar.core.phase import Phase
 from sidecar.core.result import Result
 from sidecar.core.sample import Sample
 from sidecar.core.start import StartRules
+from sidecar.deploys import InstalledServices
 from sidecar.metrics import metrics_renderer
 from sidecar.runtime.board import Board
 from sidecar.runtime.changes import Changes
@@ -40,16 +42,19 @@ from sidecar.runtime.scheduler import Scheduler, Surroundings
 from sidecar.runtime.startup import StartWatch
 from sidecar.runtime.sweep import Report, sweep
 from sidecar.runtime.termination import LAST_WORDS_WITHIN, Termination
+from sidecar.support.driver import Driver
 from sidecar.support.loop import SidecarLoop
 from sidecar.support.text import Redactor
 from sidecar.web.drains import DrainPages
 from sidecar.web.listeners import EVERY_ADDRESS, LOOPBACK, bind, bind_unix, serving
 from sidecar.web.probes import Probes
-from sidecar.web.site import Site
+from sidecar.web.site import Handler, Site, stamped
 from sidecar.web.status import StatusPage
 
-if TYPE_CHECKING:  # 300 KiB that a pod pays only where it writes Events
+if TYPE_CHECKING:  # what a pod pays for only where it asks the cluster, or announces
+    from sidecar.deploys.tracking import Tracking
     from sidecar.events import ReadinessEvents
+    from sidecar.kube.client import ApiServer
     from sidecar.kube.here import Here
 
 STOP_LISTENING_WITHIN: Final = 1.0
@@ -74,7 +79,7 @@ def require_drivers(config: Config, types: CheckTypes) -> None:
     """Make sure that every driver that `config` needs is installed.
 
     Raises:
-        ConfigError: naming the extra to install for each check whose driver is missing.
+        ConfigError: naming the extra to install for each check, or claim, whose driver is missing.
     """
     problems = [
         Problem(
@@ -86,6 +91,10 @@ def require_drivers(config: Config, types: CheckTypes) -> None:
         for driver in find_type(types, check).drivers
         if not driver.is_installed()
     ]
+    deploy, redis = config.sections.deploy, Driver("redis", extra="redis")
+    if deploy is not None and deploy.claim is ClaimBy.REDIS and not redis.is_installed():
+        place = config.section_places.get("deploy", Place(""))
+        problems.append(Problem(place, "deploy.claim", f"redis: {redis.remedy}"))
     if problems:
         raise ConfigError(problems)
 
@@ -96,15 +105,29 @@ def find_cluster(config: Config, environ: Mapping[str, str]) -> "Here | None":
     Raises:
         ConfigError: with the line of the manifest to write for each variable that is missing.
     """
-    if not config.sections.kubernetes.readiness_events:
+    path = next(_asking_the_cluster(config), None)
+    if path is None:
         return None
     from sidecar.kube.here import locate, missing  # noqa: PLC0415 - see above
 
-    place = config.section_places.get("kubernetes", Place(""))
-    problems = [Problem(place, "kubernetes.readiness_events", sentence) for sentence in missing(environ)]
+    place = config.section_places.get(path.partition(".")[0], Place(""))
+    problems = [Problem(place, path, sentence) for sentence in missing(environ)]
     if problems:
         raise ConfigError(problems)
     return locate(environ)
+
+
+def _asking_the_cluster(config: Config) -> Iterator[str]:
+    """Yield the keys that have us ask the cluster's API."""
+    deploy = config.sections.deploy
+    if config.sections.kubernetes.readiness_events:
+        yield "kubernetes.readiness_events"
+    if deploy is not None and deploy.claim is ClaimBy.KUBERNETES:
+        yield "deploy.claim"
+    for each in deploy.announce if deploy else ():
+        found = InstalledServices().find(each.type)
+        if found is not None and found.needs_cluster:
+            yield f"deploy.announce.{each.label}"
 
 
 def find_type(types: CheckTypes, check: CheckConfig) -> CheckType[Any]:
@@ -250,6 +273,7 @@ class _Process:
         self._latch = latch
         self._here = here
         self._why_given_up = ""
+        self._tracking: Tracking | None = None
         self._clock = Clock()
         self._pulse = Pulse(self._clock)
         self._reloads = ReloadRecord()
@@ -285,10 +309,9 @@ class _Process:
         try:
             async with AsyncExitStack() as listeners:
                 for sockets, is_trusted in ((main, False), (admin, True)):
-                    site = self._site(is_trusted=is_trusted)
                     await listeners.enter_async_context(
                         serving(
-                            site.handle,
+                            self._handler(is_trusted=is_trusted),
                             sockets,
                             bounds=self._config.sections.server,
                             stop_within=STOP_LISTENING_WITHIN,
@@ -302,13 +325,16 @@ class _Process:
         log.info("stopped")
         return EXIT_START_FAILED if self._why_given_up else 0
 
-    def _site(self, *, is_trusted: bool) -> Site:
-        probes = Probes(self._board, self._pulse, self._clock)
-        render_metrics = metrics_renderer(self._board, self._pulse, self._reloads, self._clock)
+    def _handler(self, *, is_trusted: bool) -> Handler:
+        deploy = self._config.sections.deploy
+        revision = deploy.revision if deploy else ""
+        probes = Probes(self._board, self._pulse, self._clock, revision=revision)
+        render_metrics = metrics_renderer(self._board, self._pulse, self._reloads, self._clock, deploy=deploy)
         pages = dict(DrainPages(self.drainer, is_trusted=is_trusted).paths())
         if is_trusted:
-            pages["/status"] = StatusPage(self._board, self._clock).handle
-        return Site(self._board, probes, render_metrics, is_trusted=is_trusted, pages=pages)
+            pages["/status"] = StatusPage(self._board, self._clock, revision=revision).handle
+        site = Site(self._board, probes, render_metrics, is_trusted=is_trusted, pages=pages)
+        return stamped(site.handle, revision) if revision else site.handle
 
     async def _run_checks(self, listeners: AsyncExitStack, when_drained: Callable[[], object]) -> None:
         async with asyncio.TaskGroup() as group:
@@ -324,6 +350,7 @@ class _Process:
                 self._reloader = self._new_reloader(self._origin, scheduler)
                 loops.append(group.create_task(self._reloader.watch_forever(), name="reload"))
             termination = self._new_termination()
+            self._tracking = self._new_tracking()
             loops += [group.create_task(work, name=name) for name, work in self._companions(termination)]
             try:
                 scheduler.start(self._config.checks)
@@ -334,7 +361,9 @@ class _Process:
                 settled.cancel()
             finally:
                 self._board.enter(Phase.STOPPED)
-                await asyncio.gather(scheduler.aclose(), self.drainer.aclose(), listeners.aclose())
+                await asyncio.gather(
+                    scheduler.aclose(), self.drainer.aclose(), listeners.aclose(), self._announce_the_end()
+                )
                 for loop in loops:
                     loop.cancel()
                 if self._why_given_up:
@@ -348,38 +377,75 @@ class _Process:
         if startup.latch_file is not None:
             yield "latch", LatchKeeper(Path(startup.latch_file), self._latch, self._board).keep_forever()
 
-        if self._here is not None:
+        if self._here is not None and self._config.sections.kubernetes.readiness_events:
             yield "events", self._new_events(self._here).tell_forever()
+        if self._tracking is not None:
+            yield from self._tracking.loops()
 
     def _new_events(self, here: "Here") -> "ReadinessEvents":
         from sidecar.events import ReadinessEvents  # noqa: PLC0415 - see above
-        from sidecar.kube.client import ApiServer  # noqa: PLC0415
         from sidecar.kube.event import write_event  # noqa: PLC0415
 
-        api = ApiServer(here.address, Path(self._config.sections.kubernetes.service_account))
-        return ReadinessEvents(
-            self._board, here.pod, write=partial(write_event, api), redact=self._redact, clock=self._clock
+        write = partial(write_event, self._new_api(here))
+        return ReadinessEvents(self._board, here.pod, write=write, redact=self._redact, clock=self._clock)
+
+    def _new_api(self, here: "Here") -> "ApiServer":
+        from sidecar.kube.client import ApiServer  # noqa: PLC0415
+
+        return ApiServer(here.address, Path(self._config.sections.kubernetes.service_account))
+
+    def _new_tracking(self) -> "Tracking | None":
+        """Return what follows the deploy that brought us here, if the configuration says which that is."""
+        deploy, startup, here = self._config.sections.deploy, self._config.sections.startup, self._here
+        if deploy is None:
+            return None
+        from sidecar.deploys import tracking  # noqa: PLC0415 - for who announces
+        from sidecar.deploys._service import Surroundings as Cluster  # noqa: PLC0415
+
+        watch = tracking.Watch(
+            self._board,
+            permanent=self._permanent_reasons(),
+            fail_fast=startup.fail_fast,
+            redact=self._redact,
+            clock=self._clock,
         )
+        return tracking.new_tracking(
+            deploy,
+            InstalledServices(),
+            pod=here.pod.name if here else os.environ.get("POD_NAME") or socket.gethostname(),
+            cluster=Cluster(api=self._new_api(here), pod=here.pod) if here else Cluster(),
+            watch=watch,
+            surroundings=tracking.Surroundings(board=self._board, clock=self._clock),
+        )
+
+    async def _announce_the_end(self) -> None:
+        if self._tracking is not None:
+            await self._tracking.aclose()
 
     def _new_termination(self) -> Termination:
         path = Path(self._config.sections.log.termination_file)
         return Termination(path, self._board, redact=self._redact, clock=self._clock)
 
     def _new_start_watch(self, startup: StartupConfig) -> StartWatch:
-        @cache
-        def permanent(name: str) -> frozenset[Reason]:
-            found = self._types.find(name)
-            return found.permanent if found else frozenset()
-
         return StartWatch(
             self._board,
             StartRules(
                 exits_when_overdue=startup.on_deadline is OnDeadline.EXIT, fail_fast=startup.fail_fast
             ),
-            permanent=permanent,
+            permanent=self._permanent_reasons(),
             give_up=self._give_up,
             clock=self._clock,
         )
+
+    def _permanent_reasons(self) -> Callable[[str], frozenset[Reason]]:
+        """Return what tells the reasons that waiting does not cure, by check type."""
+
+        @cache
+        def permanent(name: str) -> frozenset[Reason]:
+            found = self._types.find(name)
+            return found.permanent if found else frozenset()
+
+        return permanent
 
     def _give_up(self, why: str) -> None:
         """End at once, because the start failed: nobody is served whom a drain would be for."""

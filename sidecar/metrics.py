@@ -21,6 +21,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from sidecar import __version__
+from sidecar.config.deploy import DeployConfig
 from sidecar.core.phase import Phase
 from sidecar.core.start import is_overdue
 from sidecar.core.state import Status
@@ -39,7 +40,12 @@ KEPT_FOR: Final = 10
 
 
 def metrics_renderer(
-    board: Board, pulse: Pulse, reloads: ReloadRecord, clock: Clock | None = None
+    board: Board,
+    pulse: Pulse,
+    reloads: ReloadRecord,
+    clock: Clock | None = None,
+    *,
+    deploy: DeployConfig | None = None,
 ) -> Callable[[str], tuple[bytes, str]]:
     """Return a function from an Accept header to the exposition and its content type.
 
@@ -48,6 +54,8 @@ def metrics_renderer(
     registry = CollectorRegistry(auto_describe=False)
     clock = clock or Clock()
     registry.register(_BoardCollector(board, pulse, reloads, clock))
+    if deploy is not None:
+        registry.register(_DeployCollector(board, deploy))
     ProcessCollector(registry=registry)
     kept: dict[str, tuple[bytes, float]] = {}
 
@@ -132,6 +140,31 @@ class _BoardCollector(Collector):
         for phase in Phase:
             family.add_metric((phase,), float(phase is self._board.phase))
         return family
+
+
+class _DeployCollector(Collector):
+    def __init__(self, board: Board, deploy: DeployConfig) -> None:
+        self._board = board
+        self._deploy = deploy
+
+    def collect(self) -> Iterator[Metric]:
+        deploy = InfoMetricFamily("sidecar_deploy", "The revision that runs here, and where that is.")
+        labels = {"revision": self._deploy.revision, "environment": self._deploy.environment}
+        deploy.add_metric((), labels)
+        yield deploy
+        yield GaugeMetricFamily(
+            "sidecar_announcement_queue_length",
+            "Announcements of the deploy that this process has yet to deliver.",
+            value=float(self._board.queued_announcements),
+        )
+        announced = CounterMetricFamily(
+            "sidecar_announcements",
+            "Announcements that came to an end in this process.",
+            labels=("service", "event", "outcome"),
+        )
+        for (service, event, outcome), count in self._board.announcements.items():
+            announced.add_metric((service, event, outcome), count)
+        yield announced
 
 
 def _labels(entry: Entry) -> tuple[str, str]:

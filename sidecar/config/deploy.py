@@ -9,7 +9,7 @@ from typing import Any, Final, Generic, Protocol, TypeVar
 from urllib.parse import quote
 
 from sidecar.config.check import option
-from sidecar.config.fields import Label, Name, Span
+from sidecar.config.fields import Label, Name, Revision, Span
 from sidecar.config.problems import Mistake
 from sidecar.config.redis import RedisEndpoint
 from sidecar.core.announcement import Origin
@@ -54,7 +54,7 @@ class DeployConfig:
 
     service: Label = option("Name of what is deployed.")
     environment: Label = option("Where it is deployed to, such as `production`.")
-    revision: Label = option("Identity of what is deployed, such as a git SHA or an image's tag.")
+    revision: Revision = option("Identity of what is deployed, such as a git SHA or an image's tag.")
     id: Label | None = option(
         "Identity of the deploy, from the pipeline: another one for each, also for a rollback. If left out, "
         "the number that Kubernetes gives the rollout with `claim: kubernetes`, else the revision.",

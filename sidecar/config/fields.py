@@ -502,6 +502,11 @@ NAME: Final = PatternKind(
 )
 Name = Annotated[str, NAME]
 Host = Annotated[str, HostKind()]
+Revision = Annotated[
+    str,
+    PatternKind(r"[!-~]{1,200}", "a revision; write at most 200 letters, digits and signs, without blanks"),
+]
+"""What a header and a metric's label can carry: a git SHA, an image's tag."""
 FilePath = Annotated[str, FilePathKind()]
 """The absolute path of a file; a reload watches the files that a configuration names."""
 OutputPath = Annotated[str, PatternKind(r"/.+", "an absolute path; write one that begins with a slash")]

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Final
 
-from sidecar.core.deploy import Deploy, DeployEvent, FailedCheck
+from sidecar.core.deploy import Deploy, DeployEvent, FailedCheck, Record, is_recovery
 
 BUDGET: Final = 300.0
 """Seconds from the first attempt at an announcement after which it is given up."""
@@ -54,6 +54,30 @@ class Announcement:
     def lasted(self) -> float:
         """Seconds from the start of the deploy to the event."""
         return max(self.time - self.started_at, 0.0)
+
+
+def announcement_of(
+    record: Record, event: DeployEvent, origin: Origin, *, is_unclaimed: bool = False
+) -> Announcement:
+    """Return what is announced of an event that a record has.
+
+    Raises:
+        LookupError: it has not happened.
+    """
+    fact = record.fact(event)
+    if fact is None:
+        raise LookupError(f"{event} has not happened")
+    return Announcement(
+        event=event,
+        deploy=record.deploy,
+        started_at=record.started_at,
+        time=fact.time,
+        pod=fact.pod,
+        failures=fact.failures,
+        is_recovery=event is DeployEvent.SUCCEEDED and is_recovery(record),
+        is_unclaimed=is_unclaimed,
+        origin=origin,
+    )
 
 
 def pause(attempts: int, *, retry_after: float, jitter: float) -> float:

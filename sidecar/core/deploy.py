@@ -102,7 +102,7 @@ Audience = Mapping[str, frozenset[DeployEvent]]
 class Record:
     """What is known of a deploy: what happened, how far each announcement got, and who delivers."""
 
-    revision: str
+    deploy: Deploy
     facts: tuple[Fact, ...] = ()
     deliveries: tuple[Delivery, ...] = ()
     """In the order of their events."""
@@ -143,11 +143,21 @@ class Record:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rules:
-    """How long a deploy takes, in seconds."""
+class Plan:
+    """A deploy, how long it takes in seconds, and who hears of what."""
 
+    deploy: Deploy
     stable_for: float
     deadline: float
+    audience: Audience = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """One process of a deploy: its `name`, unlike any other's, and the pod that it is in."""
+
+    name: str
+    pod: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,43 +174,52 @@ class Sighting:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Witness:
-    """A process that looks at its deploy: who it is, what it sees, and when."""
+    """A process that looks at its deploy: what it sees of itself, and when."""
 
-    name: str
-    """Of the process, unlike any other's."""
-    pod: str
+    process: Process
     sighting: Sighting
     now: float
     """Monotonic seconds."""
     time: float
     """Seconds since the epoch, at the same moment."""
+    deadline_at: float | None = None
+    """Monotonic seconds at which the deploy times out; None for one that has never seen the record."""
 
 
-def due(phase: DeployEvent | None, started_at: float, rules: Rules, witness: Witness) -> DeployEvent | None:
-    """Return what has happened to a deploy in this phase, as one process sees it; None if nothing new has."""
-    if phase is None:
+def due(record: Record | None, plan: Plan, witness: Witness) -> DeployEvent | None:
+    """Return what has happened to a deploy, as one process sees it; None if nothing new has."""
+    if record is None or record.phase is None:
         return DeployEvent.STARTED
-    moments = _moments(phase, started_at, rules, witness)
-    return next((event for event, at in moments if witness.now >= at), None)
+    return next((event for event, at in _moments(record, plan, witness) if witness.now >= at), None)
 
 
-def next_moment(phase: DeployEvent | None, started_at: float, rules: Rules, witness: Witness) -> float:
+def next_moment(record: Record, plan: Plan, witness: Witness) -> float:
     """Return the monotonic second at which time alone makes something `due`; infinity if it does not."""
-    return min((at for _, at in _moments(phase, started_at, rules, witness)), default=inf)
+    return min((at for _, at in _moments(record, plan, witness)), default=inf)
 
 
-def step(record: Record | None, deploy: Deploy, rules: Rules, audience: Audience, witness: Witness) -> Record:
+def deadline_at(record: Record, plan: Plan, witness: Witness) -> float:
+    """Return the monotonic second at which a deploy times out.
+
+    It counts from the claim, not from the process. Whoever keeps it is not misled by a clock that jumps.
+    """
+    left = record.started_at + plan.deadline - witness.time
+    return witness.now + min(left, plan.deadline)
+
+
+def step(record: Record | None, plan: Plan, witness: Witness) -> Record:
     """Return what the record becomes when one process looks at it.
 
     What has happened is written down, if it may follow what is there; and what is pending gets a courier, if
     it has none who is alive.
     """
-    stepped = record or Record(revision=deploy.revision)
-    event = due(stepped.phase, stepped.started_at, rules, witness)
+    stepped = record or Record(deploy=plan.deploy)
+    event = due(record, plan, witness)
     if event is not None:
-        stepped = _happen(stepped, event, audience, witness)
+        stepped = _happen(stepped, event, plan.audience, witness)
     if stepped.pending and not stepped.is_held(witness.time):
-        stepped = replace(stepped, courier=witness.name, courier_until=witness.time + LEASE)
+        until = witness.time + LEASE
+        stepped = replace(stepped, courier=witness.process.name, courier_until=until)
     return stepped
 
 
@@ -240,18 +259,16 @@ def is_recovery(record: Record) -> bool:
     return any(fact.event in (DeployEvent.FAILED, DeployEvent.TIMED_OUT) for fact in record.facts)
 
 
-def _moments(
-    phase: DeployEvent | None, started_at: float, rules: Rules, witness: Witness
-) -> Iterator[tuple[DeployEvent, float]]:
+def _moments(record: Record, plan: Plan, witness: Witness) -> Iterator[tuple[DeployEvent, float]]:
     """Yield what may happen next and when, in monotonic seconds, the best news first."""
-    sighting = witness.sighting
-    possible = MAY_FOLLOW[phase]
+    sighting, possible = witness.sighting, MAY_FOLLOW[record.phase]
     if DeployEvent.SUCCEEDED in possible and sighting.ready_since is not None:
-        yield DeployEvent.SUCCEEDED, sighting.ready_since + rules.stable_for
+        yield DeployEvent.SUCCEEDED, sighting.ready_since + plan.stable_for
     if DeployEvent.FAILED in possible:
         yield DeployEvent.FAILED, sighting.hopeless_at
     if DeployEvent.TIMED_OUT in possible:
-        yield DeployEvent.TIMED_OUT, witness.now + (started_at + rules.deadline - witness.time)
+        known = witness.deadline_at
+        yield DeployEvent.TIMED_OUT, deadline_at(record, plan, witness) if known is None else known
 
 
 def _happen(record: Record, event: DeployEvent, audience: Audience, witness: Witness) -> Record:
@@ -259,7 +276,7 @@ def _happen(record: Record, event: DeployEvent, audience: Audience, witness: Wit
     fact = Fact(
         event=event,
         time=witness.time,
-        pod=witness.pod,
+        pod=witness.process.pod,
         failures=witness.sighting.failures[:FAILURES_NAMED] if is_trouble else (),
     )
     announced = tuple(Delivery(name, event) for name, events in audience.items() if event in events)

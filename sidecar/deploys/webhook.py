@@ -67,8 +67,8 @@ class SigningSecretKind(SecretKind):
         secret = super().parse(scalar)
         if not scalar.text.startswith(PREFIX) or len(_key(secret)) not in KEY_BYTES:
             raise Mistake(
-                f"is not the secret of a webhook; write {PREFIX} and 24 to 64 random bytes in base64, "
-                f"such as printf {PREFIX} && openssl rand -base64 32 prints"
+                f"is not the secret of a webhook; write {PREFIX} and the base64 of 24 to 64 random bytes, "
+                f"such as `echo {PREFIX}$(openssl rand -base64 32)` prints"
             )
         return secret
 

@@ -12,6 +12,7 @@ from typing import Final
 
 from sidecar.config.check import CheckConfig
 from sidecar.core.check import Reason
+from sidecar.core.deploy import DeployEvent
 from sidecar.core.events import Event, StartupPassed, StatusChanged
 from sidecar.core.phase import Phase, after_drain, after_startup
 from sidecar.core.result import Outcome, Result
@@ -120,6 +121,11 @@ class Board:
         self.latch = Latch(startup_passed=False, liveness_deadline=started_at + startup_deadline)
         self.requests: Counter[tuple[str, int]] = Counter()
         """Answered probes by path and code."""
+        self.announcements: Counter[tuple[str, DeployEvent, str]] = Counter()
+        """Announcements by service, event and outcome."""
+        self.queued_announcements = 0
+        self.deploy_phase: DeployEvent | None = None
+        """What has become of the deploy that brought us here, as far as we know."""
         self.started_at = started_at
         self._entries = {
             each.name: Entry(each, State(since=started_at, has_been_up=each.name in proved))
@@ -171,6 +177,20 @@ class Board:
     def count_request(self, probe: str, code: int) -> None:
         """Count one answered probe."""
         self.requests[probe, code] += 1
+
+    def count_announcement(self, service: str, event: DeployEvent, outcome: str) -> None:
+        """Count one announcement that came to its end."""
+        self.announcements[service, event, outcome] += 1
+
+    def queue_announcements(self, count: int) -> None:
+        """Note how many announcements this process has to deliver yet."""
+        self.queued_announcements = count
+
+    def follow_deploy(self, phase: DeployEvent | None) -> None:
+        """Note what has become of our deploy."""
+        if phase is not self.deploy_phase:
+            self.deploy_phase = phase
+            self._change()
 
     def apply(self, configs: Sequence[CheckConfig], *, edited: Collection[str], now: float) -> None:
         """Have these checks from now on, those of `edited` without the state that they had under their name.

@@ -19,10 +19,11 @@ class _Kept:
 
 
 class Probes:
-    """Answers every probe from memory, in microseconds."""
+    """Answers every probe from memory, in microseconds. The `revision` is the app's, if it is known."""
 
-    def __init__(self, board: Board, pulse: Pulse, clock: Clock | None = None) -> None:
+    def __init__(self, board: Board, pulse: Pulse, clock: Clock | None = None, *, revision: str = "") -> None:
         self._board = board
+        self._revision = revision
         self._pulse = pulse
         self._clock = clock or Clock()
         self._kept: dict[tuple[Probe, Style], _Kept] = {}
@@ -33,19 +34,20 @@ class Probes:
         kept = self._kept.get((probe, style))
         if kept is None or kept.version != self._board.version or now >= kept.expires_at:
             verdict = self._board.verdict(probe, now)
-            kept = _Kept(render(probe, verdict, style), self._board.version, verdict.expires_at)
+            reply = render(probe, verdict, style, about=self._about())
+            kept = _Kept(reply, self._board.version, verdict.expires_at)
             self._kept[probe, style] = kept
         return kept.reply
 
     def answer_without(self, probe: Probe, style: Style, excluded: Collection[str]) -> Reply:
         """Return the answer of a probe with some checks left out."""
         verdict, warnings = without(self._board.verdict(probe, self._clock.monotonic()), excluded)
-        return render(probe, verdict, style, warnings=warnings)
+        return render(probe, verdict, style, warnings=warnings, about=self._about())
 
     def answer_on(self, name: str, probe: Probe, style: Style) -> Reply | None:
         """Return what a probe says about one check; None if no check has this name."""
         verdict = self._board.verdict_on(name, probe, self._clock.monotonic())
-        return render(probe, verdict, style) if verdict else None
+        return render(probe, verdict, style, about=self._about()) if verdict else None
 
     def answer_healthz(self, style: Style) -> Reply:
         """Return whether we ourselves are well. No check ever counts."""
@@ -57,7 +59,14 @@ class Probes:
         verdict = Verdict(
             lines=tuple(lines) or (Line(name="loops", mark=Mark.OK, text="ok"),), expires_at=0.0
         )
-        return render("healthz", verdict, style)
+        return render("healthz", verdict, style, about=self._about())
+
+    def _about(self) -> dict[str, str]:
+        """Return which revision we are, in the words of draft-inadarei-api-health-check, and its deploy."""
+        if not self._revision:
+            return {}
+        phase = self._board.deploy_phase
+        return {"releaseId": self._revision, **({"deploy": phase} if phase else {})}
 
     def names(self) -> list[str]:
         """Return the names of the checks."""

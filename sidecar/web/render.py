@@ -4,13 +4,15 @@ Pure. What only the trusted may read is left out here and nowhere else.
 """
 
 import json
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any, Final
 
 from sidecar.core.verdict import Answer, Line, Mark, Verdict
 
+NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 ANSWERS: Final = {Mark.OK: Answer.PASS, Mark.NOTED: Answer.WARN, Mark.FAILED: Answer.FAIL}
 
 
@@ -40,14 +42,23 @@ class Reply:
     format: Format = Format.TEXT
 
 
-def render(name: str, verdict: Verdict, style: Style, *, warnings: Collection[str] = ()) -> Reply:
+def render(
+    name: str,
+    verdict: Verdict,
+    style: Style,
+    *,
+    warnings: Collection[str] = (),
+    about: Mapping[str, str] = NOTHING,
+) -> Reply:
     """Return the response of the probe `name`; `warnings` are lines of their own before the last.
+
+    `about` are further keys of the JSON: what is known of ourselves rather than of a check.
 
     503 where kube-apiserver says 500: a failed readiness is an unavailable service, not an error of ours.
     """
     code = 503 if verdict.answer is Answer.FAIL else 200
     if style.format is not Format.TEXT:
-        return Reply(code, _json(name, verdict, style), style.format)
+        return Reply(code, _json(name, verdict, style, about), style.format)
     if code == 200 and not style.is_verbose:
         return Reply(code, b"ok")
     shown = [_text_line(line, style) for line in verdict.lines]
@@ -84,10 +95,11 @@ def _details(line: Line, style: Style) -> Iterator[str]:
         yield line.message
 
 
-def _json(name: str, verdict: Verdict, style: Style) -> bytes:
+def _json(name: str, verdict: Verdict, style: Style, about: Mapping[str, str]) -> bytes:
     body = {
         "status": verdict.answer,
         "description": name,
+        **about,
         "checks": {line.name: [_json_line(line, style)] for line in verdict.lines},
     }
     return json.dumps(body, ensure_ascii=False).encode()

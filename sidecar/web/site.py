@@ -103,6 +103,17 @@ def _wanted_format(accept: str) -> Format:
     return Format.TEXT
 
 
+def stamped(handler: Handler, revision: str) -> Handler:
+    """Return a handler whose every answer says which revision of the app answers."""
+
+    async def handle(request: web.BaseRequest) -> web.StreamResponse:
+        response = await handler(request)
+        response.headers["X-Revision"] = revision
+        return response
+
+    return handle
+
+
 def respond(reply: Reply, **headers: str) -> web.Response:
     """Return the response to send, with the headers of every response and these."""
     content_type = f"{reply.format}; charset=utf-8"

@@ -15,9 +15,10 @@ from sidecar.web.site import respond
 class StatusPage:
     """Answers what is known of every check now. Spans are seconds."""
 
-    def __init__(self, board: Board, clock: Clock | None = None) -> None:
+    def __init__(self, board: Board, clock: Clock | None = None, *, revision: str = "") -> None:
         self._board = board
         self._clock = clock or Clock()
+        self._revision = revision
 
     async def handle(self, request: web.BaseRequest) -> web.Response:
         """Answer GET and HEAD."""
@@ -30,7 +31,8 @@ class StatusPage:
         now = self._clock.monotonic()
         body = {
             "phase": self._board.phase,
-            "revision": None,
+            "revision": self._revision or None,
+            "deploy": self._board.deploy_phase,
             "uptime_seconds": _seconds(now - self._board.started_at),
             "startup_passed": self._board.latch.startup_passed,
             "checks": [_describe(entry, now) for entry in self._board.entries()],

@@ -48,6 +48,7 @@ def board(*checks: dict[str, Any]) -> dict[str, Any]:
     return {
         "phase": "serving",
         "revision": None,
+        "deploy": None,
         "uptime_seconds": 3700.0,
         "startup_passed": True,
         "checks": list(checks),

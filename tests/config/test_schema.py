@@ -13,6 +13,7 @@ from sidecar.config.check import CheckType
 from sidecar.config.document import compose
 from sidecar.config.problems import ConfigError
 from sidecar.config.schema import describe_configuration
+from sidecar.deploys import InstalledServices
 from tests.config.test_corpus import CORPUS, NAMES
 from tests.config.world import TYPES, Types
 from tests.docs.examples import EXAMPLES, Example
@@ -24,7 +25,7 @@ NUMBER: Final = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?
 @cache
 def validator() -> Draft202012Validator:
     """Return what an editor has of the installed types."""
-    return Draft202012Validator(describe_configuration(InstalledTypes()))
+    return Draft202012Validator(describe_configuration(InstalledTypes(), InstalledServices()))
 
 
 def as_editors_read(node: Node | None) -> Any:
@@ -64,7 +65,7 @@ def test_the_schema_is_one_of_its_draft() -> None:
 
 
 def test_the_schema_of_the_installed_types_is_one_of_its_draft() -> None:
-    Draft202012Validator.check_schema(describe_configuration(InstalledTypes()))
+    Draft202012Validator.check_schema(describe_configuration(InstalledTypes(), InstalledServices()))
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=str)
@@ -78,11 +79,11 @@ BEYOND_AN_EDITOR: Final = {"billion-laughs", "merges-that-multiply"}
 """These it would unfold before it looks at them."""
 BEYOND_A_SCHEMA: Final = {
     "admin-socket-too-long",
-    "credentials-twice", "duplicate-key", "duplicate-names", "duplicate-names-by-alias",
+    "credentials-twice", "deploy-rules", "duplicate-key", "duplicate-names", "duplicate-names-by-alias",
     "duplicate-names-by-interpolation", "duplicate-top-level-key", "malformed-placeholders", "no-checks",
     "none-beside-other-gates", "nothing-gates", "nul-escape", "regular-expressions", "secret-files",
-    "server-block", "server-ports-equal", "unclosed-quote-that-swallows", "unset-variables", "url-passwords",
-    "url-pieces", "variables-with-unfit-values",
+    "server-block", "server-ports-equal", "slack-both-ways", "unclosed-quote-that-swallows",
+    "unset-variables", "url-passwords", "url-pieces", "variables-with-unfit-values",
 }  # fmt: skip
 """Rules across keys and checks, what a placeholder becomes, and what a pattern cannot say."""
 

@@ -53,6 +53,17 @@ ORDERS: Final[Sequence[Order]] = (
 """What a service may be told of one deploy: all of it, or what its `events` leave."""
 FINAL: Final = frozenset({Misbehaviour.FORBID, Misbehaviour.REDIRECT})
 NASTY: Final = '<!channel> & "quotes" \\ ` * ü \u2028 {revision} %s \udcff'
+SECRET_FILE: Final = b"whsec_YSBrZXkgb2YgdGhpcnR5LXR3byByYW5kb20gYnl0ZXM="
+"""What the examples' secrets are: a token, and the key of a webhook."""
+SECTION: Final = """
+ungated: true
+checks: [{name: app, type: tcp, host: localhost, port: 80}]
+deploy:
+  service: shop
+  environment: production
+  revision: v1
+  announce:
+"""
 PATIENCE: Final = 0.5
 """Seconds that a service gets to answer where it never does."""
 
@@ -90,7 +101,7 @@ class ServiceContract:
         return " ".join(f"{asked.path} {asked.query} {asked.body!r}" for asked in stand_in.requests)
 
     @pytest.fixture
-    def service(self, stand_in: StandIn) -> Service:
+    def service(self, stand_in: Any) -> Service:
         """Return the service that is configured with the keys."""
         return service_with(self.keys(stand_in))
 

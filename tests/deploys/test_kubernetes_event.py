@@ -20,7 +20,7 @@ from tests.deploys.contract import (
     TIMED_OUT,
     ServiceContract,
 )
-from tests.deploys.stand_ins import ClusterStandIn, Misbehaviour, StandIn
+from tests.deploys.stand_ins import ClusterStandIn, Misbehaviour
 from tests.network.kube import service_account
 from tests.network.tls import Certificates, server_context
 
@@ -60,7 +60,7 @@ class TestKubernetesEvent(ServiceContract):
         )
 
     @pytest.fixture
-    def service(self, stand_in: StandIn, api: ApiServer) -> Service:
+    def service(self, stand_in: ClusterStandIn, api: ApiServer) -> Service:
         return service_with(self.keys(stand_in), Surroundings(api=api, pod=POD))
 
     def shorten(self, how: Misbehaviour, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,7 +99,7 @@ class TestKubernetesEvent(ServiceContract):
 
     @pytest.mark.parametrize(
         ("code", "is_final"),
-        [(401, False), (403, True), (404, True), (408, False), (429, False), (500, False)],
+        [(302, True), (401, False), (403, True), (404, True), (408, False), (429, False), (500, False)],
     )
     async def test_some_refusals_pass_and_some_do_not(
         self, service: Service, stand_in: ClusterStandIn, code: int, *, is_final: bool

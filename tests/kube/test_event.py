@@ -1,6 +1,7 @@
 """What is written to the cluster: within the limits of its validation, and once."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,13 @@ async def test_an_event_that_is_already_there_is_written(
         else:
             with pytest.raises(ApiError, match=str(code)):
                 await write_event(api, event())
+
+
+def test_an_event_may_have_a_name_of_its_own() -> None:
+    assert describe(replace(event(), name="deploy-failed.0c0ffee"))["metadata"] == {
+        "name": "deploy-failed.0c0ffee",
+        "namespace": "ci",
+    }
 
 
 def test_the_longest_name_of_a_pod_makes_no_name_too_long() -> None:

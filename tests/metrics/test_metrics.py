@@ -7,7 +7,9 @@ from itertools import count
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from sidecar.config.deploy import DeployConfig
 from sidecar.core.check import Reason
+from sidecar.core.deploy import DeployEvent
 from sidecar.core.verdict import Gate
 from sidecar.metrics import SERIES_OF_A_HEALTHY_CHECK, metrics_renderer
 from sidecar.runtime.board import Board
@@ -170,9 +172,37 @@ def test_openmetrics_is_given_to_those_who_accept_it(
     assert (given.startswith(content_type), body.endswith(end)) == (True, True)
 
 
+DEPLOY = DeployConfig(service="builds", environment="production", revision="abc123")
+
+
+def test_the_revision_and_its_announcements_are_told_where_there_is_a_deploy(
+    board: Board, clock: StoppedClock
+) -> None:
+    render = metrics_renderer(board, Pulse(clock.clock), ReloadRecord(), clock.clock, deploy=DEPLOY)
+    board.count_announcement("slack", DeployEvent.STARTED, "delivered")
+    board.count_announcement("slack", DeployEvent.STARTED, "delivered")
+    board.count_announcement("sentry", DeployEvent.SUCCEEDED, "given_up")
+    board.queue_announcements(3)
+
+    told = [line for line in render("")[0].decode().splitlines() if "deploy" in line or "announce" in line]
+
+    assert [line for line in told if not line.startswith("#")] == [
+        'sidecar_deploy_info{environment="production",revision="abc123"} 1.0',
+        "sidecar_announcement_queue_length 3.0",
+        'sidecar_announcements_total{event="started",outcome="delivered",service="slack"} 2.0',
+        'sidecar_announcements_total{event="succeeded",outcome="given_up",service="sentry"} 1.0',
+    ]
+
+
+def test_without_a_deploy_nothing_is_told_of_one(scrape: Callable[[], dict[tuple[str, str], float]]) -> None:
+    assert [name for name, _ in scrape() if "deploy" in name or "announce" in name] == []
+
+
 @pytest.mark.servers
 def test_promtool_finds_nothing_to_complain_about(board: Board, clock: StoppedClock) -> None:
-    body, _ = metrics_renderer(board, Pulse(clock.clock), ReloadRecord(), clock.clock)("")
+    board.count_announcement("slack", DeployEvent.STARTED, "delivered")
+    render = metrics_renderer(board, Pulse(clock.clock), ReloadRecord(), clock.clock, deploy=DEPLOY)
+    body, _ = render("")
 
     verdict = subprocess.run(
         ["promtool", "check", "metrics"], input=body, capture_output=True, check=False, timeout=30

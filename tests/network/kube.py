@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from shutil import copyfile
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from tests.network.fakes import Connection, Fake, talking
 from tests.network.tls import Certificates, server_context
@@ -69,11 +69,15 @@ class FakeApi:
         body = await connection.read_exactly(int(headers.get("Content-Length", "0")))
         self.requests.append(Request(head[0], headers, json.loads(body) if body else None))
         self._arrived.set()
-        told = self.answers.pop(0) if self.answers else self.usual
+        told = self.answers.pop(0) if self.answers else self.answer_to(self.requests[-1])
         if told:
             await connection.send(told)
         else:
             await connection.until_closed()
+
+    def answer_to(self, request: Request) -> bytes:  # noqa: ARG002 - for those who look at it
+        """Return the answer when none is prepared."""
+        return self.usual
 
 
 def answer(code: int, body: object = None, **headers: str) -> bytes:
@@ -83,10 +87,19 @@ def answer(code: int, body: object = None, **headers: str) -> bytes:
     return f"HTTP/1.1 {code} So\r\nContent-Length: {len(text)}\r\n{more}\r\n{text}".encode()
 
 
+A = TypeVar("A", bound=FakeApi)
+
+
 @asynccontextmanager
 async def serving_api(certificates: Certificates) -> AsyncIterator[FakeApi]:
     """Serve until the end of the block."""
-    api = FakeApi()
+    async with serving(FakeApi(), certificates) as api:
+        yield api
+
+
+@asynccontextmanager
+async def serving(api: A, certificates: Certificates) -> AsyncIterator[A]:
+    """Serve this API until the end of the block."""
     async with talking(api.converse, tls=server_context(certificates.good)) as fake:
         api.fake = fake
         yield api

@@ -53,6 +53,7 @@ def test_the_page_has_all_that_is_known_of_each_check(board: Board, clock: Stopp
     assert json.loads(StatusPage(board, clock.clock).answer().body) == {
         "phase": "starting",
         "revision": None,
+        "deploy": None,
         "uptime_seconds": 7.5,
         "startup_passed": False,
         "checks": [

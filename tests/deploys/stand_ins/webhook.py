@@ -8,7 +8,7 @@ from hmac import compare_digest, digest
 from pathlib import Path
 from typing import Any, Final
 
-import jsonschema
+import jsonschema  # type: ignore[import-untyped]  # comes with check-jsonschema
 
 from tests.deploys.stand_ins.base import Asked, Said, StandIn, expect
 

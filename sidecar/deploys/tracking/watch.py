@@ -1,0 +1,78 @@
+"""Watches our own readiness for the deploy: since when it lasts, and what fails without hope."""
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
+from math import inf
+from typing import Never
+
+from sidecar.core.check import Reason
+from sidecar.core.deploy import HOPELESS_AFTER, FailedCheck, Sighting
+from sidecar.core.phase import LEAVING
+from sidecar.core.start import StartRules, hopeless_at
+from sidecar.core.verdict import Answer, Line, Probe, Verdict, failing
+from sidecar.runtime.board import Board
+from sidecar.runtime.clock import Clock
+from sidecar.runtime.news import News
+
+
+class Watch:
+    """Keeps the newest `sighting`, and calls `changed` when there is another one.
+
+    `permanent` returns the reasons that waiting does not cure, by check type; `fail_fast` are the seconds of
+    such a reason after which the start is given up, None if it is not.
+    """
+
+    def __init__(
+        self,
+        board: Board,
+        *,
+        permanent: Callable[[str], Collection[Reason]],
+        fail_fast: float | None,
+        redact: Callable[[str], str],
+        clock: Clock,
+    ) -> None:
+        self.sighting = Sighting()
+        self.changed: Callable[[], object] = tuple
+        self._board = board
+        self._permanent = permanent
+        self._rules = StartRules(fail_fast=min(fail_fast or HOPELESS_AFTER, HOPELESS_AFTER))
+        self._redact = redact
+        self._clock = clock
+
+    async def follow_forever(self) -> Never:
+        """Look at each change of the board."""
+        news = News(self._board)
+        while True:
+            now = self._clock.monotonic()
+            verdict = self._board.verdict(Probe.READYZ, now)
+            self._see(self._sight(verdict, now))
+            await news.within(verdict.expires_at - now)
+
+    def look(self) -> None:
+        """Look now: the process is about to end, and no news will come."""
+        now = self._clock.monotonic()
+        self._see(self._sight(self._board.verdict(Probe.READYZ, now), now))
+
+    def _see(self, sighting: Sighting) -> None:
+        if sighting != self.sighting:
+            self.sighting = sighting
+            self.changed()
+
+    def _sight(self, verdict: Verdict, now: float) -> Sighting:
+        if self._board.phase in LEAVING:
+            return replace(self.sighting, ready_since=None)
+        if verdict.answer is not Answer.FAIL:
+            since = self.sighting.ready_since
+            return Sighting(ready_since=now if since is None else since)
+        lines, _ = failing(self._board.standings(), self._board.latch, now)
+        return Sighting(hopeless_at=self._hopeless_at(), failures=self._failures(lines))
+
+    def _hopeless_at(self) -> float:
+        moments = (
+            hopeless_at(entry.standing, self._permanent(entry.config.type), self._rules)
+            for entry in self._board.entries()
+        )
+        return min(moments, default=inf)
+
+    def _failures(self, lines: Sequence[Line]) -> tuple[FailedCheck, ...]:
+        return tuple(FailedCheck(line.name, line.reason, self._redact(line.message)) for line in lines)
