@@ -13,7 +13,7 @@ from sidecar.config.fields import Label, Name, Revision, Span
 from sidecar.config.problems import Mistake
 from sidecar.config.redis import RedisEndpoint
 from sidecar.core.announcement import Origin
-from sidecar.core.deploy import DeployEvent
+from sidecar.core.deploy import Deploy, DeployEvent
 
 
 class ClaimBy(StrEnum):
@@ -95,12 +95,22 @@ class DeployConfig:
             yield Mistake(f"has {label} more than once; give each a name of its own", key="announce")
 
     @property
+    def identity(self) -> Deploy:
+        """Which deploy it is, as far as the configuration says: without an `id` it is that of its revision."""
+        return Deploy(
+            service=self.service,
+            environment=self.environment,
+            revision=self.revision,
+            id=self.id or self.revision,
+        )
+
+    @property
     def origin(self) -> Origin:
         """Who deploys what, as far as it is known."""
         return Origin(
             user=self.user,
             branch=self.branch,
-            commit_url=self.commit_url.replace("{revision}", quote(self.revision, safe="")),
+            commit_url=self.commit_url.replace("{revision}", quote(self.revision)),
             build_url=self.build_url,
             comment=self.comment,
         )

@@ -141,4 +141,4 @@ def test_a_pipelines_word_does_not_hide_what_is_wrong_with_the_files() -> None:
 def test_the_page_of_a_commit_is_made_of_its_revision() -> None:
     deploy = config("feature/a b", commit_url="https://git.test/{revision}", user="ada", comment="why")
 
-    assert deploy.origin == Origin(user="ada", comment="why", commit_url="https://git.test/feature%2Fa%20b")
+    assert deploy.origin == Origin(user="ada", comment="why", commit_url="https://git.test/feature/a%20b")
