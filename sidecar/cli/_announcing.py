@@ -48,9 +48,11 @@ def announce(wanted: Wanted) -> int:
     loaded = _load(wanted)
     redact = Redactor(loaded.secrets)
     set_up_logs(level="error", as_json=False, redact=redact)
-    before = _before(wanted, loaded.deploy.identity.key)
+    now = time.time()
+    before = _before(wanted, Receipts(deploy=loaded.deploy.identity.key, started_at=now))
+    announcement = _announcement(wanted.event, loaded.deploy, before, now)
     rehearsals = {each.label: Rehearsal() for each in loaded.deploy.announce if wanted.is_rehearsal}
-    told = _tell(loaded.deploy, _announcement(wanted.event, loaded.deploy, before), before, rehearsals)
+    told = _tell(loaded.deploy, announcement, before, rehearsals)
     if told or wanted.is_json:
         click.echo((as_json if wanted.is_json else as_text)(told, rehearsals, redact))
     else:
@@ -71,12 +73,12 @@ def _load(wanted: Wanted) -> LoadedDeploy:
         )
 
 
-def _announcement(event: DeployEvent, config: DeployConfig, before: Receipts) -> Announcement:
+def _announcement(event: DeployEvent, config: DeployConfig, before: Receipts, now: float) -> Announcement:
     return Announcement(
         event=event,
         deploy=config.identity,
         started_at=before.started_at,
-        time=time.time(),
+        time=now,
         is_recovery=event is DeployEvent.SUCCEEDED and before.has_failed,
         origin=config.origin,
     )
@@ -97,17 +99,16 @@ def _tell(
         return runner.run(teller.tell(config.announce, InstalledServices()))
 
 
-def _before(wanted: Wanted, deploy: str) -> Receipts:
-    """Return what was announced of the deploy with this key before, and make sure that more can be kept.
+def _before(wanted: Wanted, new: Receipts) -> Receipts:
+    """Return what was announced of the deploy before, or `new`, and make sure that more can be kept.
 
     Ends the process with 2 if it cannot: what is sent then could never be updated.
     """
-    new = Receipts(deploy=deploy, started_at=time.time())
     if wanted.receipts is None:
         return new
     try:
         found = read_receipts(wanted.receipts)
-        known = found if found and found.deploy == deploy else new
+        known = found if found and found.deploy == new.deploy else new
         if not wanted.is_rehearsal:
             write_receipts(wanted.receipts, known)
     except ReceiptsError as error:

@@ -96,7 +96,7 @@ class DeployConfig:
 
     @property
     def identity(self) -> Deploy:
-        """Which deploy it is, as far as the configuration says: without an `id` it is that of its revision."""
+        """Which deploy it is, as far as the configuration says: without an `id` that of its revision."""
         return Deploy(
             service=self.service,
             environment=self.environment,

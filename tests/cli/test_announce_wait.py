@@ -15,9 +15,9 @@ from sidecar.cli.verbs import sidecar
 from tests.deploys.announcing import NO_PIPELINE
 from tests.deploys.pipelines import GITLAB, SHA
 from tests.deploys.pods import OLD, Pod, serving
-from tests.network import FakeDns
-from tests.process.harness import seeing
-from tests.process.program import Ended
+from tests.network import FakeDns, refused, silent
+from tests.process.harness import running, seeing
+from tests.process.program import Ended, run_sidecar
 
 FIRST, SECOND = "127.0.0.2", "127.0.0.3"
 SHORT = "web-pods"
@@ -90,6 +90,36 @@ async def test_the_revision_is_the_pipelines_if_none_is_given(tmp_path: Path) ->
         told = await wait(port, resolv_conf, env=GITLAB)
 
     assert (told.code, told.out) == (0, f"live: 1 of 1 ready with {SHA}\n")
+
+
+def deploy(deadline: str) -> str:
+    return (
+        f"deploy: {{service: web, environment: test, revision: abc123, stable_for: 1s, deadline: {deadline}}}"
+    )
+
+
+async def test_a_real_sidecar_is_waited_for_until_it_is_ready(tmp_path: Path) -> None:
+    async with silent() as db, running(tmp_path, gating(db.port), sections=deploy("1m")) as sidecar:
+        told = await run_sidecar(*WAIT, "--port", str(sidecar.port), "--timeout", "10s")
+
+    assert (told.code, told.out) == (0, "live: 1 of 1 ready with abc123\n")
+
+
+async def test_a_real_sidecar_that_has_timed_out_says_what_failed(tmp_path: Path) -> None:
+    async with refused() as db, running(tmp_path, gating(db.port), sections=deploy("2s")) as sidecar:
+        told = await run_sidecar(*WAIT, "--port", str(sidecar.port), "--timeout", "20s")
+
+    assert (told.code, told.out) == (
+        1,
+        "abc123 has failed\n127.0.0.1 has timed out: db failed: refused\n",
+    )
+
+
+def gating(port: int) -> str:
+    return f"  - {{name: db, type: tcp, host: 127.0.0.1, port: {port}, gates: startup}}\n"
+
+
+WAIT = ("announce", "wait", "--host", "127.0.0.1", "--interval", "100ms", "--revision", "abc123")
 
 
 @pytest.mark.parametrize(
