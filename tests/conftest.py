@@ -12,7 +12,15 @@ from sidecar.support.loop import SidecarLoop
 pytest_plugins: Final = ["tests.servers", "tests.leaks"]
 
 
-SLOW: Final = ("process", "tools", "checks", "cli/test_check.py", "runtime/test_stopping.py")
+SLOW: Final = (
+    "process",
+    "tools",
+    "checks",
+    "cli/test_announce_wait.py",
+    "cli/test_check.py",
+    "docs/test_pipelines.py",
+    "runtime/test_stopping.py",
+)
 """Where tests start processes of ours, or wait for deadlines of the real network."""
 
 

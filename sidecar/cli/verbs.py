@@ -16,6 +16,7 @@ VERBS: Final = {
     "status": "Show the checks of a running sidecar.",
     "probe": "Ask a running sidecar.",
     "drain": "Begin a drain of a running sidecar, and wait until it is over.",
+    "announce": "Tell the team of a deploy from a pipeline, or wait until it is live.",
     "schema": "Print the JSON Schema of the configuration.",
     "types": "List the check types, or show the documentation of one.",
 }

@@ -6,12 +6,14 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final, Generic, Protocol, TypeVar
+from urllib.parse import quote
 
 from sidecar.config.check import option
 from sidecar.config.fields import Label, Name, Revision, Span
 from sidecar.config.problems import Mistake
 from sidecar.config.redis import RedisEndpoint
-from sidecar.core.deploy import DeployEvent
+from sidecar.core.announcement import Origin
+from sidecar.core.deploy import Deploy, DeployEvent
 
 
 class ClaimBy(StrEnum):
@@ -91,6 +93,27 @@ class DeployConfig:
         labels = Counter(each.label for each in self.announce)
         for label in (label for label, count in labels.items() if count > 1):
             yield Mistake(f"has {label} more than once; give each a name of its own", key="announce")
+
+    @property
+    def identity(self) -> Deploy:
+        """Which deploy it is, as far as the configuration says: without an `id` that of its revision."""
+        return Deploy(
+            service=self.service,
+            environment=self.environment,
+            revision=self.revision,
+            id=self.id or self.revision,
+        )
+
+    @property
+    def origin(self) -> Origin:
+        """Who deploys what, as far as it is known."""
+        return Origin(
+            user=self.user,
+            branch=self.branch,
+            commit_url=self.commit_url.replace("{revision}", quote(self.revision)),
+            build_url=self.build_url,
+            comment=self.comment,
+        )
 
     @property
     def needs_cluster(self) -> bool:

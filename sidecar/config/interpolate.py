@@ -22,6 +22,10 @@ _PLACEHOLDER: Final = re.compile(r"\$\$\{|\$\{(?P<inside>[^}]*)\}|\$\{")
 _FORMS: Final = "write ${NAME}, ${NAME:-default} or ${file:/path}, and $${ for a literal ${"
 
 
+class UnsetVariable(Mistake):
+    """A placeholder without a default names a variable that is not set."""
+
+
 @dataclass(frozen=True, slots=True)
 class Part:
     """A piece of a scalar: written in the file, or put in from outside."""
@@ -143,7 +147,7 @@ def _from_environment(inside: str, outside: Outside) -> str:
     if has_default and not value:
         return default
     if value is None:
-        raise Mistake(f"the variable {name} is not set; set it, or write ${{{name}:-default}}")
+        raise UnsetVariable(f"the variable {name} is not set; set it, or write ${{{name}:-default}}")
     if _is_undecodable(value):
         raise Mistake(f"the variable {name} is not UTF-8 text")
     return value

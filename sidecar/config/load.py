@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from inspect import get_annotations
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final, TypeVar
 
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
@@ -13,7 +14,7 @@ from sidecar.config.check import CheckConfig, CheckTypes
 from sidecar.config.deploy import NO_SERVICES, DeployConfig, ServiceConfig, ServiceTypes, advice_on_deploy
 from sidecar.config.document import SIZE_LIMIT, compose
 from sidecar.config.fields import NAME
-from sidecar.config.interpolate import Outside, interpolate, read_secret_file
+from sidecar.config.interpolate import Outside, UnsetVariable, interpolate, read_secret_file
 from sidecar.config.model import Config, Sections
 from sidecar.config.problems import ConfigError, Mistake, Place, Problem, unknown
 from sidecar.config.reader import FLAWED, Family, Item, Reader, TooLargeError, what
@@ -29,6 +30,9 @@ DEFAULT_KEYS: Final = (
     "success_threshold",
 )
 """The keys that the `defaults` block may have: those of every check that can have a default."""
+
+KEYS_OF_PODS: Final = frozenset({"claim", "redis"})
+"""Keys of the section `deploy` that a pipeline does not read: it claims nothing, and has no such secrets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +87,19 @@ def load(
     return _whole_of(source, reader, f"is empty; {_TOP_LEVEL}", _Loading(reader, types).read)
 
 
-def load_deploy(source: Source, environ: Mapping[str, str], *, services: ServiceTypes) -> LoadedDeploy:
-    """Return the section `deploy` of a configuration, whatever else it holds: a pipeline reads no more.
+def load_deploy(
+    source: Source,
+    environ: Mapping[str, str],
+    *,
+    services: ServiceTypes,
+    given: Mapping[str, str] = MappingProxyType({}),
+    otherwise: Mapping[str, str] = MappingProxyType({}),
+) -> LoadedDeploy:
+    """Return the section `deploy` of a configuration, as a pipeline reads it: without the keys of pods.
 
-    Blocks while it reads the secret files named there.
+    Whatever else the file holds is not read. Keys in `given` are not read either, but are as they are given;
+    those in `otherwise` are so where the section leaves them out, or names a variable that is not set. Blocks
+    while it reads the secret files named there.
 
     Raises:
         ConfigError: with every problem of the section, or that there is none.
@@ -98,10 +111,40 @@ def load_deploy(source: Source, environ: Mapping[str, str], *, services: Service
         if "deploy" not in items:
             reader.refuse(root, f"the key deploy is missing: {keys_of(Sections)['deploy'].doc}")
             return None
-        deploy = reader.read_key(items["deploy"], keys_of(Sections)["deploy"])
-        return None if reader.problems else LoadedDeploy(deploy, frozenset(reader.secrets))
+        with reader.at("deploy"):
+            deploy = _read_deploy(reader, items["deploy"].value, given, otherwise)
+        if deploy is None or reader.problems:
+            return None
+        return LoadedDeploy(deploy, frozenset(reader.secrets))
 
     return _whole_of(source, reader, "is empty; write a mapping with the key deploy", read)
+
+
+def _read_deploy(
+    reader: Reader, node: Node, given: Mapping[str, str], otherwise: Mapping[str, str]
+) -> DeployConfig | None:
+    items = reader.items(node)
+    if items is None:
+        return None
+    read = {
+        name: item
+        for name, item in items.items()
+        if name not in KEYS_OF_PODS
+        and name not in given
+        and not (name in otherwise and _says_nothing(item.value, reader.outside))
+    }
+    deploy: DeployConfig | None = reader.read_items(node, read, DeployConfig, {**otherwise, **given})
+    return deploy
+
+
+def _says_nothing(node: Node, outside: Outside) -> bool:
+    """Whether a scalar is empty, or would be if the variables that it names were set."""
+    try:
+        return isinstance(node, ScalarNode) and not interpolate(node.value, outside).text
+    except UnsetVariable:
+        return True
+    except Mistake:
+        return False
 
 
 def _new_reader(source: Source, outside: Outside, services: ServiceTypes) -> Reader:

@@ -144,15 +144,16 @@ class Reader:
         A key that is missing takes its value from `fallback`, else the dataclass's default. Keys in `also`
         are allowed and left to the caller.
         """
-        keys = keys_of(section)
+        keys, fallback = keys_of(section), fallback or {}
         self._refuse_unknown_keys(items, [*keys, *also])
         values = {name: self.read_key(items[name], key) for name, key in keys.items() if name in items}
-        missing = [key for key in keys.values() if key.is_required and key.name not in items]
+        known = {*items, *fallback}
+        missing = [key for key in keys.values() if key.is_required and key.name not in known]
         for key in missing:
             self.refuse(node, f"the key {key.name} is missing: {key.doc}")
         if missing or _is_flawed(values.values()):
             return FLAWED
-        return self._construct(node, items, section, {**(fallback or {}), **values})
+        return self._construct(node, items, section, {**fallback, **values})
 
     def member(self, node: Node, items: Mapping[str, "Item"], family: Family) -> Any | None:
         """Return the member of a family that the key `type` names; None, and a problem, if there is none."""

@@ -13,13 +13,14 @@ SHORT_SHA: Final = 12
 MESSAGE_LIMIT: Final = 300
 """Characters of a failing check's message."""
 
-_LIVE: Final = "{service} {revision} is live in {environment} after {lasted}"
-_RECOVERED: Final = "{service} {revision} has recovered: it is live in {environment} after {lasted}"
+_LASTED: Final = " after {lasted}"
+_LIVE: Final = "{service} {revision} is live in {environment}" + _LASTED
+_RECOVERED: Final = "{service} {revision} has recovered: it is live in {environment}" + _LASTED
 _HEADLINES: Final = {
     DeployEvent.STARTED: "{service} {revision} is being deployed to {environment}",
     DeployEvent.SUCCEEDED: _LIVE,
-    DeployEvent.FAILED: "{service} {revision} has failed in {environment} after {lasted}",
-    DeployEvent.TIMED_OUT: "{service} {revision} is still not live in {environment} after {lasted}",
+    DeployEvent.FAILED: "{service} {revision} has failed in {environment}" + _LASTED,
+    DeployEvent.TIMED_OUT: "{service} {revision} is still not live in {environment}" + _LASTED,
 }
 
 
@@ -31,6 +32,8 @@ def headline(announcement: Announcement, dress: Callable[[str, str], str] = lamb
     deploy = announcement.deploy
     parts = {"service": deploy.service, "revision": deploy.revision, "environment": deploy.environment}
     template = _RECOVERED if announcement.is_recovery else _HEADLINES[announcement.event]
+    if not announcement.lasted:  # a pipeline that kept no receipts, and does not know when it began
+        template = template.removesuffix(_LASTED)
     shown = {part: dress(part, text) for part, text in parts.items()}
     return template.format(**shown, lasted=show_age(announcement.lasted))
 

@@ -88,7 +88,8 @@ class Fake(Address):
     """
 
     def __init__(self, holder: socket.socket, script: Script, tls: ssl.SSLContext | None) -> None:
-        super().__init__(*holder.getsockname())
+        super().__init__(*holder.getsockname()[:2])
+        self._family = holder.family
         self._script = script
         self._tls = tls
         self._listener: socket.socket | None = None
@@ -144,7 +145,7 @@ class Fake(Address):
             raise self._failures[0]
 
     def _listen(self, *, backlog: int) -> socket.socket:
-        listener = shared_socket()
+        listener = shared_socket(self._family)
         listener.bind((self.host, self.port))
         listener.listen(backlog)
         return listener
@@ -183,9 +184,9 @@ class Fake(Address):
         return Connection(self, reader, asyncio.StreamWriter(transport, protocol, reader, loop))
 
 
-def shared_socket() -> socket.socket:
+def shared_socket(family: int = socket.AF_INET) -> socket.socket:
     """Return a socket that can be bound to the same port as others of ours; only one of them listens."""
-    made = socket.socket()
+    made = socket.socket(family)
     made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     made.setblocking(False)
     return made

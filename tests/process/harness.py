@@ -154,7 +154,7 @@ async def running(
     listeners = f"server: {{port: {port}, admin_port: {admin_port}, {server}}}\n"
     write(f"{listeners}{drain}{sections}\nchecks:\n{checks}")
     process = await asyncio.create_subprocess_exec(
-        *(_seeing(resolv_conf) if resolv_conf else ()),
+        *(seeing(resolv_conf) if resolv_conf else ()),
         *(sys.executable, "-m", "sidecar", "serve", "--config", str(config)),
         stderr=asyncio.subprocess.PIPE,
         env={**os.environ, **(env or {})},
@@ -172,6 +172,7 @@ async def running(
         await reading
 
 
-def _seeing(resolv_conf: Path) -> tuple[str, ...]:
+def seeing(resolv_conf: Path) -> tuple[str, ...]:
+    """Return what stands before a command that sees this file as `/etc/resolv.conf`."""
     mounted = 'mount --bind "$0" /etc/resolv.conf && exec "$@"'
     return "unshare", "--mount", "sh", "-c", mounted, str(resolv_conf)

@@ -82,7 +82,7 @@ def new_tracking(
         Process(f"{pod}-{secrets.token_hex(4)}", pod),
         claim=_new_claim(config, plan.deploy, cluster, surroundings),
         services=services_of(config, types, cluster),
-        origin=origin_of(config),
+        origin=config.origin,
         watch=watch,
         surroundings=surroundings,
     )
@@ -91,26 +91,10 @@ def new_tracking(
 def plan_of(config: DeployConfig, types: ServiceTypes) -> Plan:
     """Return what is planned; a service hears of what it wants to, as far as it can be told."""
     return Plan(
-        deploy=Deploy(
-            service=config.service,
-            environment=config.environment,
-            revision=config.revision,
-            id=config.id or config.revision,
-        ),
+        deploy=config.identity,
         stable_for=config.stable_for,
         deadline=config.deadline,
         audience={each.label: _wanted(each, types) for each in config.announce},
-    )
-
-
-def origin_of(config: DeployConfig) -> Origin:
-    """Return who deploys what, as far as the configuration says."""
-    return Origin(
-        user=config.user,
-        branch=config.branch,
-        commit_url=config.commit_url.replace("{revision}", config.revision),
-        build_url=config.build_url,
-        comment=config.comment,
     )
 
 
