@@ -1,9 +1,8 @@
 """Writes what the documents repeat of the code, so that it is said once: `python -m tools.docs [--check]`.
 
-That is the pages of the check types in `docs/checks`, the schema of a webhook's body, and in
-`docs/configuration.md` what stands between `<!-- keys: NAME -->` or `<!-- problems: NAME -->` and
-`<!-- end -->`. With `--check` nothing is written: what
-is not current is named, and the exit code is 1.
+That is the pages of the check types in `docs/checks` and of the services in `docs/services`, the schema of a
+webhook's body, and in the pages `MARKED` what stands between `<!-- keys: NAME -->` or `<!-- problems: NAME -->`
+and `<!-- end -->`. With `--check` nothing is written: what is not current is named, and the exit code is 1.
 """
 
 import json
@@ -15,18 +14,26 @@ from typing import Any, Final
 
 from sidecar.checks import InstalledTypes
 from sidecar.config.check import CheckConfig, CheckType, TlsConfig
+from sidecar.config.deploy import DeployConfig, ServiceType
 from sidecar.config.model import Sections
 from sidecar.config.reference import document_keys, document_type
-from sidecar.deploys import webhook
+from sidecar.deploys import InstalledServices, webhook
 
 ROOT: Final = Path(__file__).parents[1]
 PAGES: Final = ROOT / "docs" / "checks"
+SERVICES: Final = ROOT / "docs" / "services"
 ANNOUNCEMENT: Final = ROOT / "docs" / "announcement.schema.json"
 CONFIGURATION: Final = ROOT / "docs" / "configuration.md"
+DEPLOYS: Final = ROOT / "docs" / "deploys.md"
 CORPUS: Final = ROOT / "tests" / "config" / "corpus"
 
-KEYS: Final[Mapping[str, type[Any]]] = {"top": Sections, "check": CheckConfig, "tls": TlsConfig}
-"""The tables in `docs/configuration.md`."""
+KEYS: Final[Mapping[str, type[Any]]] = {
+    "top": Sections,
+    "check": CheckConfig,
+    "tls": TlsConfig,
+    "deploy": DeployConfig,
+}
+"""The tables in the pages."""
 
 _MARKED: Final = re.compile(
     r"(<!-- (?P<what>keys|problems): (?P<name>[a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL
@@ -46,6 +53,7 @@ def main() -> None:
 def write() -> None:
     """Bring every document up to date, and remove the pages of types that are gone."""
     PAGES.mkdir(exist_ok=True)
+    SERVICES.mkdir(exist_ok=True)
     for path in not_current():
         text = documents().get(path)
         if text is None:
@@ -59,17 +67,21 @@ def not_current() -> list[Path]:
     """Return the documents that differ from what they should be, those that are too many included."""
     wanted = documents()
     stale = [path for path, text in wanted.items() if not path.exists() or path.read_text() != text]
-    return sorted([*stale, *(path for path in PAGES.glob("*.md") if path not in wanted)])
+    written = [*PAGES.glob("*.md"), *SERVICES.glob("*.md")]
+    return sorted([*stale, *(path for path in written if path not in wanted)])
 
 
 def documents() -> dict[Path, str]:
     """Return every document that repeats the code, as it should be."""
-    types = own_types()
+    types, services = own_types(), all_services()
     return {
         CONFIGURATION: _MARKED.sub(_renew, CONFIGURATION.read_text()),
+        DEPLOYS: _MARKED.sub(_renew, DEPLOYS.read_text()),
         ANNOUNCEMENT: json.dumps(webhook.schema(), indent=2) + "\n",
         PAGES / "README.md": _index(types),
         **{PAGES / f"{name}.md": _page(name, found) for name, found in types.items()},
+        SERVICES / "README.md": _index_of_services(services),
+        **{SERVICES / f"{name}.md": _service_page(name, found) for name, found in services.items()},
     }
 
 
@@ -84,6 +96,13 @@ def own_types() -> dict[str, CheckType[Any]]:
     }
 
 
+def all_services() -> dict[str, ServiceType[Any]]:
+    """Return the services that can be told of a deploy, by name."""
+    types = InstalledServices()
+    found = {name: types.find(name) for name in types.names()}
+    return {name: each for name, each in found.items() if each}
+
+
 def _renew(match: re.Match[str]) -> str:
     begin, end = match[1], match[4]
     if match["what"] == "keys":
@@ -92,11 +111,18 @@ def _renew(match: re.Match[str]) -> str:
 
 
 def _page(name: str, found: CheckType[Any]) -> str:
+    others = "[Every check](../configuration.md#the-keys-of-every-check) has the others."
+    return f"{_written_from(found)}{document_type(name, found)}\n{others}\n"
+
+
+def _service_page(name: str, found: ServiceType[Any]) -> str:
+    others = "[Every service](../deploys.md#the-section) has the others: `type`, `name` and `events`."
+    return f"{_written_from(found)}{document_type(name, found)}\n{others}\n"
+
+
+def _written_from(found: CheckType[Any] | ServiceType[Any]) -> str:
     module = found.config.__module__.replace(".", "/")
-    return (
-        f"<!-- Written by `make docs` from {module}.py. -->\n\n{document_type(name, found)}\n"
-        "[Every check](../configuration.md#the-keys-of-every-check) has the others.\n"
-    )
+    return f"<!-- Written by `make docs` from {module}.py. -->\n\n"
 
 
 def _index(types: Mapping[str, CheckType[Any]]) -> str:
@@ -116,7 +142,22 @@ def _index(types: Mapping[str, CheckType[Any]]) -> str:
     )
 
 
-def _summary(found: CheckType[Any]) -> str:
+def _index_of_services(services: Mapping[str, ServiceType[Any]]) -> str:
+    rows = [f"| [`{name}`]({name}.md) | {_summary(found)} |" for name, found in services.items()]
+    return "\n".join(
+        [
+            "<!-- Written by `make docs`. -->\n",
+            "# The services\n",
+            "What is told of a deploy: an element of `deploy.announce` each, see [deploys.md](../deploys.md).\n",
+            "| `type:` | what it does |",
+            "|---|---|",
+            *rows,
+            "",
+        ]
+    )
+
+
+def _summary(found: CheckType[Any] | ServiceType[Any]) -> str:
     return " ".join(found.documentation.partition("\n\n")[0].split()).replace("|", r"\|")
 
 

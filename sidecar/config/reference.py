@@ -4,20 +4,19 @@ from collections.abc import Collection, Iterator
 from typing import Any
 
 from sidecar.config.check import CheckConfig, CheckType
+from sidecar.config.deploy import ServiceConfig, ServiceType
 from sidecar.config.shape import Key, keys_of
 
 
-def document_type(name: str, check_type: CheckType[Any]) -> str:
-    """Return the page of a check type: its documentation, then the keys that it adds to the common ones."""
-    own = own_keys(check_type.config)
-    return (
-        f"# {name}\n\n{check_type.documentation}\n\n## Keys\n\n{document_keys(check_type.config, only=own)}\n"
-    )
+def document_type(name: str, found: CheckType[Any] | ServiceType[Any]) -> str:
+    """Return the page of a check type or a service: its documentation, then the keys that it adds."""
+    own = own_keys(found.config)
+    return f"# {name}\n\n{found.documentation}\n\n## Keys\n\n{document_keys(found.config, only=own)}\n"
 
 
-def own_keys(section: type[CheckConfig]) -> list[str]:
-    """Return the keys that a check type adds to the common ones, or gives a default of its own."""
-    common = keys_of(CheckConfig)
+def own_keys(section: type[CheckConfig] | type[ServiceConfig]) -> list[str]:
+    """Return the keys that a type adds to those of all, or gives a default of its own."""
+    common = keys_of(CheckConfig if issubclass(section, CheckConfig) else ServiceConfig)
     return [name for name, key in keys_of(section).items() if common.get(name) != key]
 
 
