@@ -119,6 +119,15 @@ class TestRollbar(ServiceContract):
         assert await seeing.tell(announcement(SUCCEEDED), {}, send) == {"deploy_id": "1000"}
         assert self.told(stand_in) == ["succeeded"]
 
+    async def test_a_deploy_that_has_ended_is_left_alone_by_the_next_of_its_revision(
+        self, seeing: Service, stand_in: RollbarStandIn
+    ) -> None:
+        await tell_all(seeing, (STARTED, SUCCEEDED))
+
+        await seeing.tell(announcement(FAILED), {}, send)
+
+        assert self.told(stand_in) == ["succeeded", "failed"]
+
     async def test_a_refusal_is_final_and_says_why(self, service: Service) -> None:
         too_long = announcement(STARTED, deploy=replace(DEPLOY, revision="v" * 41))
 
