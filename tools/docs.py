@@ -1,8 +1,9 @@
 """Writes what the documents repeat of the code, so that it is said once: `python -m tools.docs [--check]`.
 
 That is the pages of the check types in `docs/checks` and of the services in `docs/services`, the schema of a
-webhook's body, and in the pages `MARKED` what stands between `<!-- keys: NAME -->` or `<!-- problems: NAME -->`
-and `<!-- end -->`. With `--check` nothing is written: what is not current is named, and the exit code is 1.
+webhook's body, and in `docs/configuration.md` and `docs/deploys.md` what stands between `<!-- keys: NAME -->`
+or `<!-- problems: NAME -->` and `<!-- end -->`. With `--check` nothing is written: what is not current is named,
+and the exit code is 1.
 """
 
 import json
@@ -148,7 +149,7 @@ def _index_of_services(services: Mapping[str, ServiceType[Any]]) -> str:
         [
             "<!-- Written by `make docs`. -->\n",
             "# The services\n",
-            "What is told of a deploy: an element of `deploy.announce` each, see [deploys.md](../deploys.md).\n",
+            "Each is an element of `deploy.announce`: [deploys.md](../deploys.md) says when it is told.\n",
             "| `type:` | what it does |",
             "|---|---|",
             *rows,

@@ -3,9 +3,13 @@
 import re
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 MAP = (ROOT / "docs" / "architecture.md").read_text()
 ROOMS = ("core", "config", "runtime", "web", "kube", "lint", "support")
+SHARED = ("checks", "deploys")
+"""Rooms whose other files are one kind of thing each."""
 
 
 def paragraph(room: str) -> str:
@@ -20,10 +24,18 @@ def test_every_file_of_a_room_is_named_in_its_paragraph_and_no_other() -> None:
     assert named == there
 
 
-def test_what_askers_stand_on_is_named() -> None:
-    named = set(re.findall(r"`(_\w+\.py)`", paragraph("checks")))
+@pytest.mark.parametrize("room", SHARED)
+def test_what_files_of_one_kind_stand_on_is_named(room: str) -> None:
+    named = set(re.findall(r"`(_\w+\.py)`", paragraph(room)))
 
-    assert named == {path.name for path in (ROOT / "sidecar" / "checks").glob("_[a-z]*.py")}
+    assert named == {path.name for path in (ROOT / "sidecar" / room).glob("_[a-z]*.py")}
+
+
+def test_the_rooms_inside_deploys_are_named() -> None:
+    named = set(re.findall(r"`([a-z]\w+\.py)`", paragraph("deploys")))
+    inside = [*(ROOT / "sidecar" / "deploys").glob("*/[a-z]*.py")]
+
+    assert named == {path.name for path in inside}
 
 
 def test_the_order_of_imports_is_the_one_that_is_enforced() -> None:

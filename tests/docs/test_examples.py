@@ -9,6 +9,7 @@ import pytest
 from sidecar.checks import InstalledTypes
 from sidecar.config.load import Source, load
 from sidecar.config.model import Config
+from sidecar.deploys import InstalledServices
 from tests.docs.examples import EXAMPLES, PAGES, ROOT, Example, fences
 from tools.docs import own_types
 
@@ -20,6 +21,7 @@ ENVIRON: Final = {
     "RABBITMQ_PASSWORD": "s3cret",
     "REDIS_PASSWORD": "s3cret",
     "REDIS_URL": "redis://:s3cret@redis/0",
+    "REVISION": "abc123",
     "S3_BUCKET": "build-artifacts",
     "S3_ENDPOINT": "http://localhost:9000",
 }
@@ -35,7 +37,8 @@ def read(example: Example, folder: Path) -> Config:
     for number, path in enumerate(dict.fromkeys(_SECRET_FILE.findall(content))):
         (folder / str(number)).write_text("s3cret\n")
         content = content.replace(f"${{file:{path}}}", f"${{file:{folder / str(number)}}}")
-    return load(Source(example.name, content.encode()), InstalledTypes(), ENVIRON)
+    source = Source(example.name, content.encode())
+    return load(source, InstalledTypes(), ENVIRON, services=InstalledServices())
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=str)
