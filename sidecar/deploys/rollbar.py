@@ -160,11 +160,8 @@ def _created(said: Mapping[str, Any]) -> str:
 def _listed(said: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
     result = said.get("result")
     listed = result.get("deploys") if isinstance(result, dict) else result
-    return (
-        [each for each in listed if isinstance(each, dict) and each.get("id")]
-        if isinstance(listed, list)
-        else []
-    )
+    found = listed if isinstance(listed, list) else []
+    return [each for each in found if isinstance(each, dict) and each.get("id")]
 
 
 def _is_of_now(listed: Mapping[str, Any], announcement: Announcement) -> bool:

@@ -59,7 +59,13 @@ PASSING: Final = frozenset(
 )
 """Errors that another attempt may not meet: https://docs.slack.dev/reference/methods/chat.postMessage."""
 GONE: Final = frozenset(
-    {"cant_update_message", "edit_window_closed", "message_not_found", "thread_not_found"}
+    {
+        "cannot_reply_to_message",
+        "cant_update_message",
+        "edit_window_closed",
+        "message_not_found",
+        "thread_not_found",
+    }
 )
 """Errors of a message that was deleted, or may not be touched any more."""
 RATE_LIMIT_LASTS: Final = 30.0

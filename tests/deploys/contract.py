@@ -21,12 +21,16 @@ would refuse. The requests go through the real sender.
 import asyncio
 import contextlib
 import logging
+import re
 import traceback
 from collections.abc import Mapping, Sequence
+from textwrap import indent
 from typing import Any, ClassVar, Final
 
 import pytest
 
+from sidecar.checks import InstalledTypes
+from sidecar.config.load import Source, load
 from sidecar.core.announcement import Origin
 from sidecar.core.deploy import DeployEvent, FailedCheck
 from sidecar.deploys import InstalledServices, _send
@@ -217,13 +221,26 @@ class ServiceContract:
         kind = InstalledServices().find(str(self.keys(stand_in)["type"]))
         assert kind is not None
 
-        for words in (
-            "What happens twice:",
-            "Permissions:",
-            f"```yaml\n- type: {self.keys(stand_in)['type']}\n",
-        ):
-            assert words in kind.documentation
+        assert "What happens twice:" in kind.documentation
+        assert "Permissions:" in kind.documentation
         assert kind.takes == self.takes
+
+    def test_the_example_of_its_page_is_one(self, stand_in: StandIn) -> None:
+        name = str(self.keys(stand_in)["type"])
+        kind = InstalledServices().find(name)
+        assert kind is not None
+
+        (example,) = re.findall(r"^```yaml\n(.*?)^```", kind.documentation, re.MULTILINE | re.DOTALL)
+        found = load(
+            Source("example", f"{SECTION}{indent(example, '    ')}".encode()),
+            InstalledTypes(),
+            {"HOOK_KEY": "key"},
+            lambda _: SECRET_FILE,
+            services=InstalledServices(),
+        )
+
+        assert found.sections.deploy is not None
+        assert [each.type for each in found.sections.deploy.announce] == [name]
 
     def shorten(self, how: Misbehaviour, monkeypatch: pytest.MonkeyPatch) -> None:
         """Have little patience where all of it is needed."""

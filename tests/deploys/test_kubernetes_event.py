@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from sidecar.core.announcement import Origin
 from sidecar.deploys import InstalledServices, kubernetes_event
 from sidecar.deploys._send import send
 from sidecar.deploys._service import DeliveryError, Service, Surroundings
@@ -84,6 +85,20 @@ class TestKubernetesEvent(ServiceContract):
             "seen by shop-7d9f-x2x4k; deployed by ada"
         )
         assert event["metadata"]["name"] == f"deploy-failed.{announcement(FAILED).key}"
+
+    async def test_what_is_not_known_is_left_out_and_what_is_unclaimed_is_said(
+        self, service: Service, stand_in: ClusterStandIn
+    ) -> None:
+        told = announcement(STARTED, pod="", origin=Origin(), is_unclaimed=True)
+
+        await service.tell(told, {}, send)
+
+        [event] = stand_in.accepted
+        assert event["type"] == "Normal"
+        assert event["note"] == (
+            f"shop {SHA} is being deployed to production; "
+            "the store of the claim is silent, so that other pods may say the same"
+        )
 
     async def test_what_another_pod_has_written_is_not_written_again(
         self, service: Service, api: ApiServer, stand_in: ClusterStandIn

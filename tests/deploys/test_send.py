@@ -31,9 +31,10 @@ from tests.network import (
     silent,
     talking,
 )
-from tests.network.fakes import RESPONSE, first_of
+from tests.network.fakes import first_of
 from tests.network.tls import Certificates, server_context
 
+BROKEN_OFF: Final = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf"
 WELL: Final = Answer(200)
 
 
@@ -101,7 +102,6 @@ async def test_a_request_is_sent_as_it_was_made(site: Site) -> None:
     ("code", "is_final"),
     [
         (300, True),
-        (304, True),
         (400, True),
         (401, True),
         (403, True),
@@ -124,8 +124,7 @@ async def test_a_refusal_is_final_if_another_attempt_would_meet_it(
 
     error = await refusal_of(to(site.url))
 
-    said = "" if code == 304 else ": no way"
-    assert (error.sentence, error.is_final) == (f"{site.url} answered {code}{said}", is_final)
+    assert (error.sentence, error.is_final) == (f"{site.url} answered {code}: no way", is_final)
 
 
 @pytest.mark.parametrize(
@@ -183,15 +182,15 @@ async def test_an_answer_has_a_limit(site: Site, environment: pytest.MonkeyPatch
     ("fault", "story"),
     [
         (refused, "{address} refused the connection"),
-        (resetting, "http://{address} reset the connection"),
+        (resetting, "http://{address} closed the connection"),
         (garbage, "http://{address} did not answer in HTTP"),
         (half_closing, "http://{address} closed the connection without an answer"),
-        (lambda: half_closing(RESPONSE.replace(b"\r\n\r\n", b"\r\nContent-Length: 9\r\n\r\n")), "http://{address} broke off its answer"),
+        (lambda: half_closing(BROKEN_OFF), "http://{address} broke off its answer"),
         (black_hole, "http://{address} did not answer within 0s"),
         (silent, "http://{address} did not answer within 0s"),
         (dripping, "http://{address} did not answer within 0s"),
     ],
-)  # fmt: skip
+)
 async def test_what_goes_wrong_is_a_sentence_and_leaves_nothing_open(
     fault: Callable[[], AbstractAsyncContextManager[Address]], story: str, environment: pytest.MonkeyPatch
 ) -> None:
@@ -245,10 +244,11 @@ class TestTls:
             assert f"{site.fake}" in error.sentence
             assert_no_secret(error.sentence)
 
-    async def test_what_is_no_tls_is_told(self, site: Site) -> None:
-        error = await refusal_of(to(f"https://{site.fake}/hook/s3cret"))
+    async def test_what_is_no_tls_is_told(self) -> None:
+        async with garbage() as address:
+            error = await refusal_of(to(f"https://{address}/hook/s3cret"))
 
-        assert f"{site.fake}" in error.sentence
+        assert f"{address}" in error.sentence
         assert_no_secret(error.sentence)
 
 
@@ -256,11 +256,6 @@ class TestProxy:
     async def test_a_proxy_is_asked_for_the_whole_url(self, environment: pytest.MonkeyPatch) -> None:
         async with RollbarStandIn() as rollbar:
             environment.setenv("HTTP_PROXY", f"http://user:{quote(SECRET, safe='')}@{rollbar.fake}")
-            service = service_with(
-                {"type": "rollbar", "token": TOKEN, "base_url": "http://rollbar.test/gateway/.."}
-            )
-            with pytest.raises(DeliveryError, match="http://rollbar.test:80 answered 404"):
-                await tell_all(service, (STARTED,))
             service = service_with({"type": "rollbar", "token": TOKEN, "base_url": "http://rollbar.test"})
             await tell_all(service, (STARTED, SUCCEEDED))
 

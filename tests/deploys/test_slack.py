@@ -72,6 +72,17 @@ class TestSlackChannel(ServiceContract):
 
         assert self.told(stand_in) == [sign]
 
+    async def test_another_refusal_of_an_update_is_no_reason_to_post_again(
+        self, service: Service, stand_in: SlackStandIn
+    ) -> None:
+        receipt = await tell_all(service, (STARTED,))
+        stand_in.say(200, {"ok": False, "error": "internal_error"})
+
+        with pytest.raises(DeliveryError, match="internal_error"):
+            await service.tell(announcement(SUCCEEDED), receipt, send)
+
+        assert self.told(stand_in) == ["rocket"]
+
     @pytest.mark.parametrize(
         ("code", "is_final", "retry_after"),
         [

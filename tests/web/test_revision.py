@@ -41,7 +41,8 @@ async def client(board: Board) -> AsyncIterator[Client]:
         is_trusted=True,
         pages={"/status": StatusPage(board, clock.clock, revision="abc123").handle},
     )
-    async with TestClient(RawTestServer(stamped(site.handle, "abc123"))) as made:
+    made: Client = TestClient(RawTestServer(stamped(site.handle, "abc123")))
+    async with made:
         yield made
 
 

@@ -8,12 +8,13 @@ other than 0.
 from typing import Any, Final
 
 from sidecar.checks._dial import Dialer
-from sidecar.checks._redis import connect, new_connection, redis_failures
+from sidecar.checks._redis import connect, new_connection, redis, redis_failures
 from sidecar.config.redis import RedisEndpoint
 from sidecar.core.check import CheckFailed
 from sidecar.core.deploy import Deploy, Record
 from sidecar.deploys.claims.claim import ClaimError, Held
 from sidecar.deploys.claims.written import read_record, write_record
+from sidecar.support.thread import in_thread
 
 KEY_PREFIX: Final = "sidecar:deploy:"
 KEPT_FOR: Final = 7 * 24 * 3600
@@ -35,7 +36,8 @@ class RedisClaim:
         self._key = f"{KEY_PREFIX}{deploy.key}"
 
     async def identify(self) -> Deploy:
-        """Return the deploy as it is configured."""
+        """Return the deploy as it is configured, once the driver is imported: off the event loop."""
+        await in_thread(redis.load, name="import:redis")
         return self._deploy
 
     async def read(self) -> Held | None:

@@ -26,13 +26,15 @@ class SlackStandIn(StandIn):
             raise Refused(405, "method_not_allowed")
         if asked.path == HOOK:
             return self._hook(asked.object())
+        if not asked.path.startswith("/api/"):
+            raise Refused(404, "no_service")
         if asked.headers.get("authorization") != f"Bearer {TOKEN}":
             raise Refused(200, "invalid_auth")
         if asked.path == "/api/chat.postMessage":
             return self._post(asked.object())
         if asked.path == "/api/chat.update":
             return self._update(asked.object())
-        raise Refused(200 if asked.path.startswith("/api/") else 404, "unknown_method")
+        raise Refused(200, "unknown_method")
 
     def refuse(self, refused: Refused) -> Said:
         """A method refuses with a 200, a webhook with a word."""
@@ -107,9 +109,10 @@ def _is_block(block: dict[str, Any]) -> bool:
     return False
 
 
-def _is_mrkdwn(text: dict[str, Any]) -> bool:
+def _is_mrkdwn(text: object) -> bool:
     return (
-        text.keys() <= {"type", "text", "verbatim"}
+        isinstance(text, dict)
+        and text.keys() <= {"type", "text", "verbatim"}
         and text["type"] == "mrkdwn"
         and isinstance(text["text"], str)
         and 0 < len(text["text"]) <= 3000
