@@ -196,6 +196,21 @@ async def test_who_does_not_answer_as_a_sidecar_is_not_answering(
     assert arrival == Arrival(Course.UNDER_WAY, "1 of 2 ready with abc123: 127.0.0.2 is not answering")
 
 
+async def test_nobody_is_followed_to_another_address() -> None:
+    where: list[int] = []
+
+    async def send_elsewhere(connection: Connection) -> None:
+        location = f"http://{SECOND}:{where[0]}/readyz"
+        await page(f"302 Found\r\nServer: sidecar\r\nLocation: {location}")(connection)
+
+    other = Pod(SECOND, is_ready=True)
+    async with serving([Pod(FIRST, script=send_elsewhere), other]) as port:
+        where.append(port)
+        arrival = await look(pods_at(port, host=FIRST))
+
+    assert (arrival.course, other.asked) == (Course.UNDER_WAY, [])
+
+
 async def test_a_refused_connection_is_not_answering() -> None:
     async with serving([Pod(FIRST)]) as port:
         arrival = await look(pods_at(port, host=SECOND))
