@@ -400,7 +400,7 @@ class _Process:
         if deploy is None:
             return None
         from sidecar.deploys import tracking  # noqa: PLC0415 - for who announces
-        from sidecar.deploys._service import Surroundings as Cluster  # noqa: PLC0415
+        from sidecar.deploys._service import Cluster  # noqa: PLC0415
 
         watch = tracking.Watch(
             self._board,

@@ -2,8 +2,8 @@
 
 That is the pages of the check types in `docs/checks` and of the services in `docs/services`, the schema of a
 webhook's body, and in `docs/configuration.md` and `docs/deploys.md` what stands between `<!-- keys: NAME -->`
-or `<!-- problems: NAME -->` and `<!-- end -->`. With `--check` nothing is written: what is not current is named,
-and the exit code is 1.
+or `<!-- problems: NAME -->` and `<!-- end -->`. With `--check` nothing is written: what is not current is
+named, and the exit code is 1.
 """
 
 import json

@@ -102,8 +102,16 @@ def _as_json(body: Mapping[str, Any]) -> str:
 
 def _as_text(body: Mapping[str, Any]) -> str:
     start = "passed" if body["startup_passed"] else "not passed"
-    head = f"{visible(body['phase'])} for {show_age(body['uptime_seconds'])}, startup {start}"
+    head = f"{visible(body['phase'])} for {show_age(body['uptime_seconds'])}, startup {start}{_release(body)}"
     return f"{head}\n\n{as_table([HEADINGS, *map(_row, body['checks'])])}"
+
+
+def _release(body: Mapping[str, Any]) -> str:
+    """Return which revision it is and what has become of its deploy, as far as it is known."""
+    revision, phase = body["revision"], body["deploy"]
+    if revision is None:
+        return ""
+    return visible(f", revision {revision}" + (f" {phase.replace('_', ' ')}" if phase else ""))
 
 
 def _row(check: Mapping[str, Any]) -> Sequence[str]:

@@ -15,7 +15,7 @@ from typing import Any, Final
 from sidecar.config.deploy import ServiceConfig, ServiceType, ServiceTypes
 from sidecar.core.announcement import Announcement, pause
 from sidecar.core.deploy import Receipt
-from sidecar.deploys._service import Answer, DeliveryError, Finds, Request, Send, Service, Surroundings
+from sidecar.deploys._service import Answer, Cluster, DeliveryError, Finds, Request, Send, Service
 from sidecar.support.text import show_duration
 
 ATTEMPTS: Final = 5
@@ -100,7 +100,7 @@ class Teller:
         if its.needs_cluster:
             return Told(service, Ending.SKIPPED, "only a pod can tell it")
         try:
-            return await self._try_until_told(service, its.build(service, Surroundings()))
+            return await self._try_until_told(service, its.build(service, Cluster()))
         except Exception as error:
             log.exception("announcing crashed", extra={"service": service.label})
             return Told(service, Ending.GIVEN_UP, f"unexpected {type(error).__name__}, a bug in the sidecar")

@@ -117,7 +117,7 @@ class Finds(Service, Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Surroundings:
+class Cluster:
     """What a service is built with beside its configuration: the cluster, in a pod that asks it."""
 
     api: "ApiServer | None" = None

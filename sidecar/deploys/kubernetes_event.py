@@ -24,7 +24,7 @@ from sidecar.config.deploy import ServiceConfig, ServiceType
 from sidecar.core.announcement import Announcement
 from sidecar.core.deploy import DeployEvent, Receipt
 from sidecar.deploys import _words
-from sidecar.deploys._service import DeliveryError, Send, Surroundings
+from sidecar.deploys._service import Cluster, DeliveryError, Send
 from sidecar.kube.client import ApiServer
 from sidecar.kube.errors import ApiError
 from sidecar.kube.event import Event, EventType, summarize, write_event
@@ -97,10 +97,10 @@ def _failure(error: ApiError) -> DeliveryError:
     )
 
 
-def _build(config: KubernetesEventConfig, surroundings: Surroundings) -> KubernetesEvent:  # noqa: ARG001
-    if surroundings.api is None or surroundings.pod is None:
+def _build(config: KubernetesEventConfig, cluster: Cluster) -> KubernetesEvent:  # noqa: ARG001
+    if cluster.api is None or cluster.pod is None:
         raise ValueError("a service that needs the cluster is built in a pod that has one")
-    return KubernetesEvent(surroundings.api, surroundings.pod)
+    return KubernetesEvent(cluster.api, cluster.pod)
 
 
 service_type = ServiceType(config=KubernetesEventConfig, build=_build, needs_cluster=True)

@@ -34,7 +34,7 @@ from sidecar.config.problems import Mistake
 from sidecar.core.announcement import Announcement
 from sidecar.core.deploy import DeployEvent, Receipt
 from sidecar.deploys import _words
-from sidecar.deploys._service import Answer, DeliveryError, Request, Send, Surroundings, as_json
+from sidecar.deploys._service import Answer, Cluster, DeliveryError, Request, Send, as_json
 from sidecar.deploys._url import BaseUrl, base_rules, under
 from sidecar.support.text import one_line
 
@@ -170,7 +170,7 @@ def _is_of_now(listed: Mapping[str, Any], announcement: Announcement) -> bool:
     return isinstance(began, int | float) and began >= announcement.started_at - CLOCKS_DIFFER_BY
 
 
-def _build(config: RollbarConfig, _: Surroundings) -> Rollbar:
+def _build(config: RollbarConfig, _: Cluster) -> Rollbar:
     return Rollbar(config)
 
 

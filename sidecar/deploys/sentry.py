@@ -34,7 +34,7 @@ from sidecar.config.shape import OneOrMany
 from sidecar.core.announcement import Announcement
 from sidecar.core.deploy import Deploy, DeployEvent, Receipt
 from sidecar.deploys import _words
-from sidecar.deploys._service import Answer, DeliveryError, Request, Send, Surroundings, as_json, bearer
+from sidecar.deploys._service import Answer, Cluster, DeliveryError, Request, Send, as_json, bearer
 from sidecar.deploys._url import BaseUrl, base_rules, under
 from sidecar.support.text import one_line
 
@@ -190,7 +190,7 @@ def _listed(answer: Answer) -> list[Mapping[str, Any]]:
     return [each for each in answer.array() if isinstance(each, dict)]
 
 
-def _build(config: SentryConfig, _: Surroundings) -> Sentry:
+def _build(config: SentryConfig, _: Cluster) -> Sentry:
     return Sentry(config)
 
 

@@ -35,10 +35,10 @@ from sidecar.core.deploy import DeployEvent, Receipt
 from sidecar.deploys import _slack_message as message
 from sidecar.deploys._service import (
     Answer,
+    Cluster,
     DeliveryError,
     Request,
     Send,
-    Surroundings,
     as_json,
     bearer,
     excerpt,
@@ -181,7 +181,7 @@ class _RefusedError(DeliveryError):
         self.code = code
 
 
-def _build(config: SlackConfig, _: Surroundings) -> SlackHook | SlackChannel:
+def _build(config: SlackConfig, _: Cluster) -> SlackHook | SlackChannel:
     if config.webhook_url is not None:
         return SlackHook(config.webhook_url)
     if config.token is None or config.channel is None:

@@ -41,7 +41,7 @@ from sidecar.config.problems import Mistake
 from sidecar.core.announcement import Announcement
 from sidecar.core.deploy import DeployEvent, Receipt
 from sidecar.deploys import _words
-from sidecar.deploys._service import Answer, Request, Send, Surroundings, as_json
+from sidecar.deploys._service import Answer, Cluster, Request, Send, as_json
 from sidecar.deploys._url import HookUrl, hook_rules
 
 PREFIX: Final = "whsec_"
@@ -225,7 +225,7 @@ _FAILURE: Final = {
 }
 
 
-def _build(config: WebhookConfig, _: Surroundings) -> Webhook:
+def _build(config: WebhookConfig, _: Cluster) -> Webhook:
     return Webhook(config)
 
 

@@ -101,6 +101,17 @@ def test_the_table_has_a_row_a_check_with_its_strip() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("phase", "told"), [(None, "revision abc123"), ("timed_out", "revision abc123 timed out")]
+)
+def test_the_revision_is_told_where_it_is_known(phase: str | None, told: str) -> None:
+    body = {**board(CHECK), "revision": "abc123", "deploy": phase}
+    with answering(200, json.dumps(body).encode()) as port:
+        head = status(port).stdout.splitlines()[0]
+
+    assert head == f"serving for 1h 1m, startup passed, {told}"
+
+
 def test_json_is_the_page_itself() -> None:
     with answering(200, json.dumps(board(CHECK)).encode()) as port:
         told = status(port, "--output", "json")

@@ -10,7 +10,7 @@ from sidecar.core.announcement import Announcement, Origin
 from sidecar.core.deploy import Deploy, DeployEvent, FailedCheck, Receipt
 from sidecar.deploys import InstalledServices
 from sidecar.deploys._send import send
-from sidecar.deploys._service import Send, Service, Surroundings
+from sidecar.deploys._service import Cluster, Send, Service
 
 Keys = Mapping[str, object]
 """The keys of one element of `deploy.announce`, as they would stand in YAML."""
@@ -58,17 +58,17 @@ def loaded(keys: Keys) -> LoadedDeploy:
     return load_deploy(source, {}, services=InstalledServices())
 
 
-def built(config: ServiceConfig, surroundings: Surroundings | None = None) -> Service:
+def built(config: ServiceConfig, cluster: Cluster | None = None) -> Service:
     """Return the service of a configuration."""
     found = InstalledServices().find(config.type)
     assert found is not None
-    service: Service = found.build(config, surroundings or Surroundings())
+    service: Service = found.build(config, cluster or Cluster())
     return service
 
 
-def service_with(keys: Keys, surroundings: Surroundings | None = None) -> Service:
+def service_with(keys: Keys, cluster: Cluster | None = None) -> Service:
     """Return the service that these keys configure."""
-    return built(loaded(keys).deploy.announce[0], surroundings)
+    return built(loaded(keys).deploy.announce[0], cluster)
 
 
 async def tell_all(service: Service, events: Iterable[DeployEvent], send: Send = send) -> Receipt:

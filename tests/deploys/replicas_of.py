@@ -13,7 +13,7 @@ from sidecar.config.load import Source, load_deploy
 from sidecar.core.deploy import DeployEvent
 from sidecar.core.result import Outcome, Result
 from sidecar.deploys import InstalledServices
-from sidecar.deploys._service import Surroundings as Cluster
+from sidecar.deploys._service import Cluster
 from sidecar.deploys.tracking import Surroundings, Watch, new_tracking
 from sidecar.runtime.board import Board
 from sidecar.runtime.clock import Clock

@@ -9,7 +9,7 @@ from sidecar.config.deploy import ServiceConfig, ServiceType
 from sidecar.config.fields import Label, SecretText
 from sidecar.core.announcement import Announcement
 from sidecar.core.deploy import DeployEvent, Receipt
-from sidecar.deploys._service import Answer, Request, Send, Surroundings, as_json, bearer
+from sidecar.deploys._service import Answer, Cluster, Request, Send, as_json, bearer
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -50,11 +50,11 @@ class Finder(Listener):
         return {"found": "yes"} if answer.object() else None
 
 
-def _listener(config: ListenerConfig, _: Surroundings) -> Listener:
+def _listener(config: ListenerConfig, _: Cluster) -> Listener:
     return Listener(config)
 
 
-def _finder(config: ListenerConfig, _: Surroundings) -> Finder:
+def _finder(config: ListenerConfig, _: Cluster) -> Finder:
     return Finder(config)
 
 

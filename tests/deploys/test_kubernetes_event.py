@@ -8,7 +8,7 @@ import pytest
 from sidecar.core.announcement import Origin
 from sidecar.deploys import InstalledServices, kubernetes_event
 from sidecar.deploys._send import send
-from sidecar.deploys._service import DeliveryError, Service, Surroundings
+from sidecar.deploys._service import Cluster, DeliveryError, Service
 from sidecar.kube import client
 from sidecar.kube.client import ApiServer
 from sidecar.kube.here import Pod
@@ -62,7 +62,7 @@ class TestKubernetesEvent(ServiceContract):
 
     @pytest.fixture
     def service(self, stand_in: ClusterStandIn, api: ApiServer) -> Service:
-        return service_with(self.keys(stand_in), Surroundings(api=api, pod=POD))
+        return service_with(self.keys(stand_in), Cluster(api=api, pod=POD))
 
     def shorten(self, how: Misbehaviour, monkeypatch: pytest.MonkeyPatch) -> None:
         if how is Misbehaviour.HANG:
@@ -103,7 +103,7 @@ class TestKubernetesEvent(ServiceContract):
     async def test_what_another_pod_has_written_is_not_written_again(
         self, service: Service, api: ApiServer, stand_in: ClusterStandIn
     ) -> None:
-        other = service_with(self.keys(stand_in), Surroundings(api=api, pod=OTHER))
+        other = service_with(self.keys(stand_in), Cluster(api=api, pod=OTHER))
         stand_in.misbehave(Misbehaviour.LOSE_ANSWER, times=1)
         with pytest.raises(DeliveryError):
             await tell_all(service, (TIMED_OUT,))

@@ -10,8 +10,7 @@ from sidecar.config.deploy import ClaimBy, DeployConfig, ServiceConfig, ServiceT
 from sidecar.core.announcement import Origin
 from sidecar.core.deploy import Deploy, DeployEvent, Plan, Process
 from sidecar.deploys._send import send
-from sidecar.deploys._service import Service
-from sidecar.deploys._service import Surroundings as Cluster
+from sidecar.deploys._service import Cluster, Service
 from sidecar.deploys.claims.claim import Claim
 from sidecar.deploys.claims.memory import MemoryClaim
 from sidecar.deploys.tracking.courier import Courier
