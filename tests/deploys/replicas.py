@@ -12,7 +12,7 @@ from sidecar.core.deploy import Deploy, DeployEvent, Plan, Process, Receipt, Rec
 from sidecar.core.result import Outcome, Result
 from sidecar.core.verdict import Gate
 from sidecar.deploys._service import DeliveryError, Send
-from sidecar.deploys.claims.claim import Claim, Held
+from sidecar.deploys.claims.claim import Claim, ClaimError, Held
 from sidecar.deploys.claims.memory import MemoryClaim
 from sidecar.deploys.tracking import Surroundings, Tracking, Watch
 from sidecar.runtime.board import Board
@@ -72,10 +72,11 @@ class KnowingService(Service):
 
 @dataclass
 class Store:
-    """A store that all processes share; silent when told."""
+    """A store that all processes share; silent, or refusing, when told."""
 
     claim: MemoryClaim = field(default_factory=lambda: MemoryClaim(DEPLOY))
     is_silent: bool = False
+    refuses: bool = False
 
     async def record(self) -> Record:
         """Return what it holds."""
@@ -114,9 +115,11 @@ class SteppingClaim:
         await self._ask("renew")
 
     async def _ask(self, what: str) -> None:
+        await self.step(what)
         if self.store.is_silent:
             await for_ever()
-        await self.step(what)
+        if self.store.refuses:
+            raise ClaimError("refused")
 
 
 @dataclass

@@ -85,7 +85,7 @@ def failed(message: str, secrets: set[str]) -> Record:
         clock=clock.clock,
     )
     board.record("db", failure(clock, Reason.AUTH, message))
-    watch.look()
+    watch.look(clock.now)
     plan = Plan(deploy=DEPLOY, stable_for=30.0, deadline=600.0)
     seen = Witness(process=Process("a", "p"), sighting=watch.sighting, now=clock.now + 60, time=EPOCH)
     return step(step(None, plan, seen), plan, seen)

@@ -368,23 +368,21 @@ async def test_who_dies_before_it_has_delivered_is_relieved_after_the_lease_time
 
 
 async def test_who_was_relieved_while_it_slept_leaves_the_work_to_its_successor() -> None:
-    slack = Service(hangs=True)
+    slack = Service(takes=2 * LEASE)
     async with world(slack) as deploy:
         deploy.replica()
         await asyncio.sleep(1)
-        record = await deploy.store.record()
         held = await deploy.store.claim.read()
         assert held is not None
-        await deploy.store.claim.replace(replace(record, courier="another", courier_until=EPOCH + 1e6), held)
-        await asyncio.sleep(LEASE)
-        slack.hangs = False
+        another = replace(held.record, courier="another", courier_until=EPOCH + 1e6)
+        await deploy.store.claim.replace(another, held)
         await asyncio.sleep(1000)
 
-    assert slack.events == []
+    assert (len(slack.attempts), slack.events) == (1, [])
 
 
 async def test_at_its_end_a_process_tries_once_more_and_leaves_the_rest_to_others_at_once() -> None:
-    slack = Service(errors=[UNREACHABLE] * 2)
+    slack = Service(errors=[DeliveryError("https://slack answered 429", retry_after=40.0)] * 2)
     async with world(slack) as deploy:
         first = deploy.replica()
         await asyncio.sleep(0.5)
@@ -524,11 +522,63 @@ class TestSilentStore:
         async with world(slack) as deploy:
             deploy.replica().say()
             await asyncio.sleep(STABLE + MOMENT)
+            before = await deploy.store.record()
             deploy.store.claim._record = None  # noqa: SLF001 - as FLUSHALL does
             await asyncio.sleep(2 * RENEW_EVERY)
-            record = await deploy.store.record()
 
-        assert (slack.events, record.is_settled) == (["started", "succeeded"], True)
+            assert (slack.events, await deploy.store.record()) == (["started", "succeeded"], before)
+
+    async def test_one_that_refuses_is_asked_again_with_pauses_whatever_is_due(self) -> None:
+        looks: list[float] = []
+
+        async def note(_what: str) -> None:
+            looks.append(now())
+
+        async with world(Service()) as deploy:
+            pod = deploy.replica(step=note)
+            pod.say(Reason.AUTH)
+            await asyncio.sleep(1)
+            deploy.store.refuses = True
+            looks.clear()
+            await asyncio.sleep(HOPELESS + 300)
+
+        assert 300 / 20 < len(looks) < 300 / 10
+
+    async def test_only_bad_news_are_told_without_it_and_not_what_another_delivers(self) -> None:
+        slack = Service(takes=200.0)
+        async with world(slack) as deploy:
+            deploy.replica()
+            await asyncio.sleep(1)
+            second = deploy.replica()
+            second.say(Reason.AUTH)
+            await asyncio.sleep(1)
+            deploy.store.is_silent = True
+            await asyncio.sleep(HOPELESS + 250)
+
+        assert [(each.event, each.pod) for each in slack.told] == [
+            (DeployEvent.STARTED, "builds-0"),
+            (DeployEvent.FAILED, "builds-1"),
+        ]
+
+    async def test_what_it_does_not_know_yet_is_updated_all_the_same(self) -> None:
+        slack = Service(takes=3.0)
+        async with world(slack) as deploy:
+            deploy.replica().say(Reason.AUTH)
+            await asyncio.sleep(1)
+            deploy.store.is_silent = True
+            await asyncio.sleep(HOPELESS + 60)
+
+        assert (slack.events, slack.receipts) == (["started", "failed"], [{}, {"number": "1"}])
+
+    async def test_bad_news_without_it_are_logged_once(self, caplog: pytest.LogCaptureFixture) -> None:
+        async with world(Service()) as deploy:
+            deploy.store.is_silent = True
+            deploy.replica().say(Reason.AUTH)
+            await asyncio.sleep(HOPELESS + 300)
+
+        assert [line.message for line in caplog.records if line.message.startswith("deploy ")] == [
+            "deploy failed"
+        ]
 
 
 async def test_a_settled_deploy_is_looked_at_once_an_hour() -> None:
@@ -545,6 +595,22 @@ async def test_a_settled_deploy_is_looked_at_once_an_hour() -> None:
         await asyncio.sleep(10 * RENEW_EVERY + MOMENT)
 
     assert len(looks) == 10
+
+
+async def test_at_its_end_a_process_asks_the_store_nothing_where_all_is_settled() -> None:
+    asked: list[str] = []
+
+    async def note(what: str) -> None:
+        asked.append(what)
+
+    async with world(Service()) as deploy:
+        pod = deploy.replica(step=note)
+        pod.say()
+        await asyncio.sleep(STABLE + MOMENT)
+        asked.clear()
+        await pod.stop()
+
+    assert asked == []
 
 
 async def test_the_board_says_what_has_become_of_us() -> None:
@@ -569,7 +635,10 @@ async def test_a_wall_clock_that_jumps_neither_times_out_nor_fails_a_deploy() ->
         pod.say(Reason.REFUSED)
         await asyncio.sleep(10)
         for shift in (3600.0, -3600.0):  # noqa: B007 - read by the clock
-            await asyncio.sleep(100)
+            pod.say(Reason.TIMEOUT)
+            await asyncio.sleep(50)
+            pod.say(Reason.REFUSED)
+            await asyncio.sleep(50)
 
     assert slack.events == ["started"]
 

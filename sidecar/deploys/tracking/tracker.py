@@ -70,8 +70,8 @@ class Tracker:
         self._record: Record | None = None
         self._deadline_at: float | None = None
         self._began = Fact(event=DeployEvent.STARTED, time=self._clock.wall(), pod=process.pod)
-        self._began_at = self._look_at = self._clock.monotonic()
-        self._silent_since: float | None = self._began_at
+        self._look_at = self._clock.monotonic()
+        self._silent_since: float | None = self._look_at
         self._failures = 0
         self._complaint = ""
         self._has_told_unclaimed = False
@@ -87,8 +87,7 @@ class Tracker:
 
     async def finish(self) -> None:
         """Have a last look if something has become of us in the last moment; the store may be slow."""
-        self._watch.look()
-        if self._silent_since is None and due(self._record, self.plan, self._witness()) is not None:
+        if due(self._record, self.plan, self._witness()) is not None:
             await self._look()
 
     def _is_time(self) -> bool:
@@ -174,13 +173,10 @@ class Tracker:
     def _tell_unclaimed(self) -> None:
         """Announce bad news though nobody knows what others announce; good news can wait for the store."""
         known = self._record or Record(deploy=self.plan.deploy, facts=(self._began,))
-        witness = self._witness()
-        if self._record is None:
-            witness = replace(witness, deadline_at=self._began_at + self.plan.deadline)
-        if due(known, self.plan, witness) not in BAD_NEWS:
+        if due(known, self.plan, self._witness()) not in BAD_NEWS:
             return
         self._has_told_unclaimed = True
-        told = step(replace(known, deliveries=(), courier=""), self.plan, witness)
+        told = step(replace(known, deliveries=(), courier=""), self.plan, self._witness())
         self._log(told.facts[-1])
         self._board.follow_deploy(told.phase)
         self._courier.take_unclaimed(told)

@@ -44,19 +44,16 @@ class Watch:
         news = News(self._board)
         while True:
             now = self._clock.monotonic()
-            verdict = self._board.verdict(Probe.READYZ, now)
-            self._see(self._sight(verdict, now))
-            await news.within(verdict.expires_at - now)
+            await news.within(self.look(now) - now)
 
-    def look(self) -> None:
-        """Look now: the process is about to end, and no news will come."""
-        now = self._clock.monotonic()
-        self._see(self._sight(self._board.verdict(Probe.READYZ, now), now))
-
-    def _see(self, sighting: Sighting) -> None:
+    def look(self, now: float) -> float:
+        """See how we are at the monotonic second `now`; return the one at which time alone may change it."""
+        verdict = self._board.verdict(Probe.READYZ, now)
+        sighting = self._sight(verdict, now)
         if sighting != self.sighting:
             self.sighting = sighting
             self.changed()
+        return verdict.expires_at
 
     def _sight(self, verdict: Verdict, now: float) -> Sighting:
         if self._board.phase in LEAVING:
