@@ -292,6 +292,25 @@ async def test_a_service_is_tried_again_with_pauses_that_double() -> None:
     assert slack.events == ["started"]
 
 
+async def test_trouble_is_logged_with_the_first_attempt(caplog: pytest.LogCaptureFixture) -> None:
+    async with world(Service(errors=[UNREACHABLE] * 4)) as deploy:
+        deploy.replica()
+        await asyncio.sleep(30)
+
+    told = [(line.message, line.__dict__["detail"]) for line in caplog.records]
+    assert told == [("cannot announce yet", UNREACHABLE.sentence)]
+
+
+async def test_what_is_left_behind_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    async with world(Service(hangs=True), sentry=Service(errors=[UNREACHABLE] * 9), hook=Service()) as deploy:
+        pod = deploy.replica()
+        await asyncio.sleep(0.5)
+        await pod.stop()
+
+    [line] = [line for line in caplog.records if line.message == "announcements are left behind"]
+    assert line.__dict__["announcements"] == "sentry started; slack started"
+
+
 async def test_a_service_that_asks_to_be_left_alone_is() -> None:
     slack = Service(errors=[DeliveryError("https://slack answered 429", retry_after=40.0)])
     async with world(slack) as deploy:

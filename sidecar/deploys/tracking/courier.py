@@ -112,6 +112,7 @@ class Courier:
                     await asyncio.wait(self._under_way.values())
                     self._begin()
         self._drop()
+        self._tell_left()
         if self._record is not None and self._record.courier == self._name:
             with suppress(TimeoutError, ClaimError):
                 async with asyncio.timeout(LEFT_WITHIN):
@@ -204,6 +205,8 @@ class Courier:
                 is_over = self._clock.monotonic() + wait > began + BUDGET
                 if error.is_final or is_over:
                     return self._give_up(service, announcement, error.sentence, attempts)
+                if attempts == 1:
+                    self._tell_trouble(service, announcement, error.sentence)
             except Exception:
                 log.exception("announcing crashed", extra={"service": service, "event": announcement.event})
                 return self._give_up(service, announcement, "a bug in the sidecar: see above", attempts)
@@ -242,6 +245,18 @@ class Courier:
             extra={"service": service, "event": announcement.event, "attempts": attempts, "detail": why},
         )
         return _Told(Progress.GIVEN_UP, {})
+
+    def _tell_trouble(self, service: str, announcement: Announcement, why: str) -> None:
+        """Log the first of many attempts that fail: the last comes minutes later."""
+        event = announcement.event
+        log.warning("cannot announce yet", extra={"service": service, "event": event, "detail": why})
+
+    def _tell_left(self) -> None:
+        """Log what this process has not delivered: with a claim, another one does."""
+        behind = {f"{service} {event}" for service, event in self._left_behind}
+        behind |= {f"{delivery.service} {delivery.event}" for delivery, _ in self._left()}
+        if behind:
+            log.warning("announcements are left behind", extra={"announcements": "; ".join(sorted(behind))})
 
     def _complain_once(self, error: ClaimError) -> None:
         if error.sentence != self._complaint:
