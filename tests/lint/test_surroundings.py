@@ -9,6 +9,7 @@ from sidecar.checks import InstalledTypes
 from sidecar.config.load import Source
 from sidecar.config.model import Config
 from sidecar.config.problems import ConfigError
+from sidecar.deploys import InstalledServices
 from sidecar.lint.reading import read_workloads
 from sidecar.lint.surroundings import STAND_IN, Loader
 
@@ -16,7 +17,9 @@ from sidecar.lint.surroundings import STAND_IN, Loader
 def loaded(text: str, container: str, environ: Mapping[str, str] | None = None) -> Config:
     """Return a configuration as a container would read it."""
     [workload] = read_workloads("pod.yaml", f"{{kind: Pod, spec: {{containers: [{container}]}}}}".encode())
-    loader = Loader(Source("config.yaml", text.encode()), InstalledTypes(), environ or {})
+    loader = Loader(
+        Source("config.yaml", text.encode()), InstalledTypes(), environ or {}, InstalledServices()
+    )
     return loader.load_in(workload.pod.containers)
 
 
