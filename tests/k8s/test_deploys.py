@@ -1,5 +1,6 @@
 """The component that lets the sidecar claim and announce its deploy, and the example that lists it."""
 
+import re
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Final
@@ -33,6 +34,7 @@ from tests.network.tls import Certificates
 from tests.runtime.fakes import EPOCH
 
 EXAMPLE: Final = ROOT / "examples" / "deploys"
+PAGE: Final = (ROOT / "docs" / "kubernetes.md").read_text()
 OBJECTS: Final = render(EXAMPLE)
 METHODS: Final = {"get": "GET", "create": "POST", "update": "PUT"}
 POD: Final = Pod(name="builds-0", namespace="ci", uid="0c0ffee0-1")
@@ -132,6 +134,21 @@ async def test_the_rights_suffice_and_each_is_made_use_of(cluster: FakeCluster, 
     assert cluster.asked == RIGHTS
 
 
+async def test_the_lease_that_the_page_shows_is_the_one_that_a_claim_makes(
+    cluster: FakeCluster, api: ApiServer
+) -> None:
+    await track(api)
+
+    [(name, lease)] = cluster.leases.items()
+    form = re.sub(r"[0-9a-f]{20}$", r"[0-9a-f]{20}\\b", name)
+    assert len(re.findall(rf"^{form}", PAGE, re.MULTILINE)) == 2
+    shown = re.findall(r"\.metadata\.annotations\.(sidecar/\w+)", PAGE)
+    assert [each for each in shown if each in lease["metadata"]["annotations"]] == [
+        "sidecar/revision",
+        "sidecar/record",
+    ]
+
+
 @pytest.mark.parametrize("right", sorted(RIGHTS - {"POST events"}))
 async def test_without_one_of_the_rights_there_is_no_claim(
     cluster: FakeCluster, api: ApiServer, right: str
@@ -212,6 +229,7 @@ def test_a_deploy_times_out_when_a_start_has_used_up_its_budgets_and_a_minute_be
     assert deploy.deadline == config.sections.startup.deadline + boot + deploy.stable_for
     assert spec["progressDeadlineSeconds"] == deploy.deadline + 60
     assert spec["minReadySeconds"] <= deploy.stable_for
+    assert f"`progressDeadlineSeconds: {spec['progressDeadlineSeconds']}`" in PAGE
 
 
 def test_a_job_finds_every_pod_and_reaches_its_sidecar(config: Config) -> None:
