@@ -176,6 +176,16 @@ def test_a_token_may_come_from_a_volume_of_which_the_manifest_does_not_say_what_
     assert told("cluster-token", deployment(spec), config(more=CLAIMING)) == []
 
 
+def test_what_another_volume_brings_does_not_count() -> None:
+    bare, other = mounting(AUTHORITY), mounting(TOKEN)
+    for manifest, sources in ((bare, [TOKEN]), (other, [AUTHORITY])):
+        volumes = manifest["spec"]["template"]["spec"]["volumes"]
+        volumes.append({"name": "other", "projected": {"sources": sources}})
+
+    assert len(told("cluster-token", bare, config(more=CLAIMING))) == 1
+    assert told("cluster-token", other, config(more=CLAIMING)) == []
+
+
 def test_a_token_of_the_app_alone_is_none_of_ours() -> None:
     theirs = app(volumeMounts=[{"name": "account", "mountPath": FOLDER}])
     spec = native(theirs=theirs, automountServiceAccountToken=False)
