@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from sidecar.config.check import CheckConfig, CheckType, CheckTypes
+from sidecar.config.cluster import asking_the_cluster
 from sidecar.config.deploy import ClaimBy
 from sidecar.config.model import Config, OnDeadline, StartupConfig
 from sidecar.config.problems import ConfigError, Place, Problem
@@ -105,7 +106,7 @@ def find_cluster(config: Config, environ: Mapping[str, str]) -> "Here | None":
     Raises:
         ConfigError: with the line of the manifest to write for each variable that is missing.
     """
-    path = next(_asking_the_cluster(config), None)
+    path = next(asking_the_cluster(config, InstalledServices()), None)
     if path is None:
         return None
     from sidecar.kube.here import locate, missing  # noqa: PLC0415 - see above
@@ -115,19 +116,6 @@ def find_cluster(config: Config, environ: Mapping[str, str]) -> "Here | None":
     if problems:
         raise ConfigError(problems)
     return locate(environ)
-
-
-def _asking_the_cluster(config: Config) -> Iterator[str]:
-    """Yield the keys that have us ask the cluster's API."""
-    deploy = config.sections.deploy
-    if config.sections.kubernetes.readiness_events:
-        yield "kubernetes.readiness_events"
-    if deploy is not None and deploy.claim is ClaimBy.KUBERNETES:
-        yield "deploy.claim"
-    for each in deploy.announce if deploy else ():
-        found = InstalledServices().find(each.type)
-        if found is not None and found.needs_cluster:
-            yield f"deploy.announce.{each.label}"
 
 
 def find_type(types: CheckTypes, check: CheckConfig) -> CheckType[Any]:

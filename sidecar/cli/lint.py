@@ -17,6 +17,7 @@ from sidecar.cli._configuration import (
     source_at,
 )
 from sidecar.config.problems import unknown
+from sidecar.deploys import InstalledServices
 from sidecar.lint.findings import Finding, Level
 from sidecar.lint.manifest import LIMITS
 from sidecar.lint.reading import read_workloads
@@ -44,7 +45,7 @@ def command(path: str, pod_path: str, container: str | None, ignore: tuple[str, 
         source = source_at(pod_path, LIMITS.size)
         workloads = read_workloads(source.name, source.content)
     with exit_on_problems():
-        loader = Loader(source_at(path), InstalledTypes(), os.environ)
+        loader = Loader(source_at(path), InstalledTypes(), os.environ, InstalledServices())
         examination = examine(workloads, loader, container)
     _require_sidecar(examination, len(workloads), container)
     findings = [finding for finding in examination.findings if finding.rule.name not in ignore]

@@ -117,7 +117,7 @@ class DeployConfig:
 
     @property
     def needs_cluster(self) -> bool:
-        """Whether the cluster's API is asked."""
+        """Whether the claim asks the cluster's API."""
         return self.claim is ClaimBy.KUBERNETES
 
 

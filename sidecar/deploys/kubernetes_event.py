@@ -7,8 +7,9 @@ the failing checks and why. The cluster forgets it after an hour, unless it was 
 What happens twice: nothing in one namespace, for the Event is named after the deploy and what has happened to
 it, and the cluster takes a name once.
 
-Permissions: the pod's service account needs `create` of `events` in `events.k8s.io`, which `k8s/events`
-grants. The manifest has to give the container the variables `POD_NAME`, `POD_NAMESPACE` and `POD_UID`.
+Permissions: the pod's service account needs `create` of `events` in `events.k8s.io`, which `k8s/deploys`
+grants. The manifest has to give the container the variables `POD_NAME`, `POD_NAMESPACE` and `POD_UID`, as
+`k8s/deploys` does.
 
 ```yaml
 - type: kubernetes-event
@@ -40,7 +41,7 @@ REASONS: Final = {
 TROUBLE: Final = frozenset({DeployEvent.FAILED, DeployEvent.TIMED_OUT})
 TRY_AGAIN: Final = frozenset({401, 408, 429})
 """Refusals that another attempt may not meet: a token rotates, and a busy API server turns clients away."""
-RIGHT: Final = "allow the pod's service account to create events of events.k8s.io, as k8s/events does"
+RIGHT: Final = "allow the pod's service account to create events of events.k8s.io, as k8s/deploys does"
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)

@@ -7,6 +7,7 @@ from enum import StrEnum
 from functools import partial
 
 from sidecar.config.check import CheckConfig
+from sidecar.config.deploy import DeployConfig
 from sidecar.config.model import Config
 from sidecar.config.problems import Place
 from sidecar.core.verdict import Gate
@@ -44,6 +45,8 @@ class Case:
     crew: Crew
     holders: frozenset[str] = frozenset()
     """The names of the checks that hold a connection, and so notice at once that it is lost."""
+    asking: tuple[str, ...] = ()
+    """The keys that have the sidecar ask the cluster's API."""
 
     @property
     def pod(self) -> Pod:
@@ -101,6 +104,15 @@ class Case:
     def is_remote(self, check: CheckConfig) -> bool:
         """Whether a check asks anything outside the pod."""
         return not all(self.is_here(host) for host in check.hosts)
+
+    @property
+    def deploy(self) -> DeployConfig | None:
+        """The deploy that is tracked; an init container that checks tracks none."""
+        return None if self.style is Style.INIT else self.config.sections.deploy
+
+    def section_place(self, name: str) -> Place:
+        """Return where a section of the configuration begins."""
+        return self.config.section_places.get(name, self.workload.place)
 
     def place_of(self, check: CheckConfig) -> Place:
         """Return where a check stands in the configuration."""

@@ -87,6 +87,8 @@ class Variable:
     name: str
     value: str | None = field(default=None, repr=False)
     """None if it comes from elsewhere: a Secret, a ConfigMap, the pod."""
+    pod_field: str = ""
+    """The field of the pod that it has, such as `metadata.name`; empty if it has none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +108,8 @@ class Volume:
 
     name: str
     source: str
+    has_token: bool = False
+    """Whether it is projected, and brings the service account's token as its file `token`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,12 +194,20 @@ class Pod:
     grace_place: Place
     host_network: Place | None = None
     """Where the pod asks for its node's network; None if it does not."""
+    refuses_token: bool = False
+    """Whether the cluster is told to mount no service account's token of its own accord."""
     labels: Mapping[str, str] = field(default_factory=dict)
     annotations: Mapping[str, str] = field(default_factory=dict)
 
     def source_of(self, mount: Mount) -> str:
         """Return what kind of volume is mounted; empty if the pod has none of the name."""
         return next((each.source for each in self.volumes if each.name == mount.volume), "")
+
+    def may_hold_token(self, mount: Mount) -> bool:
+        """Whether a token may be on a volume; only of a projected one we know what it brings."""
+        return all(
+            each.has_token or each.source != "projected" for each in self.volumes if each.name == mount.volume
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -218,6 +230,8 @@ class Workload:
     pod: Pod
     update: Update
     replicas: int | None = None
+    min_ready: int = 0
+    """Seconds that a pod has to be ready until it counts as available."""
     progress_deadline: int = 600
     progress_place: Place
 

@@ -63,6 +63,7 @@ def _workload(document: Branch) -> Workload:
         pod=_pod(document.below(*TEMPLATES[kind])),
         update=_update(spec["updateStrategy" if kind in ("StatefulSet", "DaemonSet") else "strategy"]),
         replicas=replicas.number(1) if replicas else None,
+        min_ready=spec["minReadySeconds"].number(0),
         progress_deadline=progress.number(600),
         progress_place=progress.place,
     )
@@ -92,6 +93,7 @@ def _pod(template: Branch) -> Pod:
         grace=grace.number(30),
         grace_place=grace.place,
         host_network=network.place if network.truth() else None,
+        refuses_token=spec["automountServiceAccountToken"].truth() is False,
         labels=_texts(template.below("metadata", "labels")),
         annotations=_texts(template.below("metadata", "annotations")),
     )
@@ -165,8 +167,13 @@ def _port(branch: Branch) -> Port:
 
 
 def _variable(branch: Branch) -> Variable:
-    value = None if branch["valueFrom"] else branch["value"].text()
-    return Variable(place=branch.place, name=branch["name"].text(), value=value)
+    source = branch["valueFrom"]
+    return Variable(
+        place=branch.place,
+        name=branch["name"].text(),
+        value=None if source else branch["value"].text(),
+        pod_field=source.below("fieldRef", "fieldPath").text(),
+    )
 
 
 def _mount(branch: Branch) -> Mount:
@@ -182,7 +189,12 @@ def _mount(branch: Branch) -> Mount:
 def _volume(branch: Branch) -> Volume:
     """Read a volume; one that names no source is an emptyDir, as the API server has it."""
     source = next((key for key in branch.names() if key != "name"), "emptyDir")
-    return Volume(name=branch["name"].text(), source=source)
+    tokens = (each["serviceAccountToken"]["path"] for each in branch.below("projected", "sources").each())
+    return Volume(
+        name=branch["name"].text(),
+        source=source,
+        has_token="token" in [each.text() for each in tokens],
+    )
 
 
 def _own_names(branch: Branch) -> Iterator[str]:

@@ -5,9 +5,21 @@ from dataclasses import dataclass
 from typing import Final
 
 from sidecar.config.check import CheckTypes
+from sidecar.config.cluster import asking_the_cluster
 from sidecar.config.model import Config, ServerConfig
 from sidecar.config.problems import ConfigError
-from sidecar.lint import end, information, liveness, probes, rollout, security, start, upkeep
+from sidecar.lint import (
+    cluster,
+    deploy,
+    end,
+    information,
+    liveness,
+    probes,
+    rollout,
+    security,
+    start,
+    upkeep,
+)
 from sidecar.lint.case import Case, Crew, recognize
 from sidecar.lint.findings import Finding, Level, Rule
 from sidecar.lint.pod import Workload
@@ -104,6 +116,13 @@ RULES: Final = (
         "drain waits for with them.",
     ),
     Rule(
+        "cluster-variables",
+        Level.ERROR,
+        cluster.cluster_variables,
+        "The process does not start without the variables that say which pod it is, and with those of "
+        "another field it asks for a pod that there is not.",
+    ),
+    Rule(
         "startup-budget",
         Level.WARNING,
         start.startup_budget,
@@ -116,6 +135,19 @@ RULES: Final = (
         rollout.progress_deadline,
         "Pipelines take a rollout for failed at its progress deadline, and roll back a release that would "
         "have come up.",
+    ),
+    Rule(
+        "deploy-deadline",
+        Level.WARNING,
+        deploy.deploy_deadline,
+        "A start that is slow, and allowed, is announced as timed out, and then as recovered.",
+    ),
+    Rule(
+        "deploy-stability",
+        Level.WARNING,
+        deploy.deploy_stability,
+        "What we call live Kubernetes does not yet count as available: the rollout has not gone on, and may "
+        "still fail.",
     ),
     Rule(
         "start-waits-for-app",
@@ -157,6 +189,13 @@ RULES: Final = (
         upkeep.config_subpath,
         "The kubelet swaps a symlink to update a volume, and a subPath is mounted past that link: a new "
         "configuration, certificate or password reaches us only with a new pod.",
+    ),
+    Rule(
+        "cluster-token",
+        Level.WARNING,
+        cluster.cluster_token,
+        "The cluster answers nobody without a token: no Event is written and no deploy is claimed, so that "
+        "every process says by itself that it has failed, and none that it is live.",
     ),
     Rule(
         "secret-in-env",
@@ -217,6 +256,12 @@ RULES: Final = (
         "So long a pipeline waits before it knows.",
     ),
     Rule(
+        "deploy-outlasts-rollout",
+        Level.INFORMATION,
+        deploy.deploy_outlasts_rollout,
+        "A rollback takes the pods away that would have said which check kept them from going live.",
+    ),
+    Rule(
         "exit-times",
         Level.INFORMATION,
         information.exit_times,
@@ -265,7 +310,11 @@ def _crew(workload: Workload, loader: Loader, name: str | None) -> Crew | None:
 def _case(workload: Workload, crew: Crew, loader: Loader) -> Case:
     config = loader.load_in([crew.sidecar])
     return Case(
-        config=config, workload=workload, crew=crew, holders=frozenset(_holders(config, loader.types))
+        config=config,
+        workload=workload,
+        crew=crew,
+        holders=frozenset(_holders(config, loader.types)),
+        asking=tuple(asking_the_cluster(config, loader.services)),
     )
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from sidecar.config.check import CheckTypes
+from sidecar.config.deploy import NO_SERVICES, ServiceTypes
 from sidecar.config.interpolate import read_secret_file
 from sidecar.config.load import Source, load
 from sidecar.config.model import Config
@@ -30,6 +31,7 @@ class Loader:
     source: Source
     types: CheckTypes
     environ: Mapping[str, str]
+    services: ServiceTypes = NO_SERVICES
 
     def load_in(self, containers: Sequence[Container]) -> Config:
         """Return the configuration as containers of a pod would read it.
@@ -38,7 +40,13 @@ class Loader:
             ConfigError: with every problem; one that only a stand-in has is told as it is without it.
         """
         try:
-            return load(self.source, self.types, self._variables(containers), _Files(containers).read)
+            return load(
+                self.source,
+                self.types,
+                self._variables(containers),
+                _Files(containers).read,
+                services=self.services,
+            )
         except ConfigError as error:
             plain = self._problems_here()
             raise ConfigError(plain.get(_where(each), each) for each in error.problems) from error
@@ -55,7 +63,7 @@ class Loader:
     def _problems_here(self) -> dict[tuple[object, str], Problem]:
         """Return the problems that the configuration has without any stand-in, by where they are."""
         try:
-            load(self.source, self.types, self.environ)
+            load(self.source, self.types, self.environ, services=self.services)
         except ConfigError as error:
             return {_where(each): each for each in error.problems}
         return {}

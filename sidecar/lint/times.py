@@ -8,6 +8,7 @@ from math import ceil, floor
 from typing import Final
 
 from sidecar.config.check import CheckConfig
+from sidecar.config.deploy import DeployConfig
 from sidecar.config.model import Config, DrainConfig
 from sidecar.core.state import RETRY_DELAY, RETRY_DELAY_LIMIT
 from sidecar.lint.pod import Pod, Probe
@@ -125,6 +126,11 @@ def needed_budget(config: Config) -> float:
 def needed_progress(config: Config) -> float:
     """Return the seconds that a rollout has to wait for one pod."""
     return config.sections.startup.deadline + TO_REPORT
+
+
+def needed_deploy(config: Config, deploy: DeployConfig) -> float:
+    """Return the seconds that a deploy has to wait for one pod to be live."""
+    return config.sections.startup.deadline + deploy.stable_for
 
 
 def drain_time(drain: DrainConfig) -> Range:

@@ -23,6 +23,8 @@ MERGE_KEYS = {
     "volumeMounts": "mountPath",
 }
 """Lists whose items a patch adds to, and what tells their items apart."""
+REPLACED_LISTS = {"sources"}
+"""Lists that a patch replaces as a whole."""
 
 
 def render(folder: Path) -> list[Manifest]:
@@ -76,7 +78,7 @@ def _merged(key: str, old: Any, new: Any) -> Any:
             return old | {key: _merged(key, old.get(key), value) for key, value in new.items()}
         case list(), list() if key in MERGE_KEYS:
             return _merged_items(key, old, new)
-        case list(), list():
+        case list(), list() if key not in REPLACED_LISTS:
             raise ValueError(f"two lists of {key} cannot be merged here")
         case _:
             return deepcopy(new)
@@ -92,8 +94,8 @@ def _merged_items(key: str, old: list[Manifest], new: list[Manifest]) -> list[Ma
 def _set_image(_: Path, image: Manifest, objects: list[Manifest]) -> None:
     for pod in _pods(objects):
         for container in [*pod.get("initContainers", []), *pod["containers"]]:
-            if container["image"] == image["name"]:
-                container["image"] = f"{image['newName']}:{image['newTag']}"
+            if container["image"].partition(":")[0] == image["name"]:
+                container["image"] = f"{image.get('newName', image['name'])}:{image['newTag']}"
 
 
 def _set_namespace(_: Path, namespace: str, objects: list[Manifest]) -> None:
@@ -105,13 +107,46 @@ def _set_namespace(_: Path, namespace: str, objects: list[Manifest]) -> None:
                 subject["namespace"] = namespace
 
 
+def _copy(_: Path, replacement: Manifest, objects: list[Manifest]) -> None:
+    """Copy a part of a value of one object to places of others."""
+    source = replacement["source"]
+    container, key = _found(_selected(source, objects), source["fieldPath"])
+    options = source["options"]
+    value = container[key].split(options["delimiter"])[options["index"]]
+    for target in replacement["targets"]:
+        for path in target["fieldPaths"]:
+            container, key = _found(_selected(target["select"], objects), path)
+            container[key] = value
+
+
+def _selected(wanted: Manifest, objects: list[Manifest]) -> Manifest:
+    [found] = [o for o in objects if (o["kind"], o["metadata"]["name"]) == (wanted["kind"], wanted["name"])]
+    return found
+
+
+def _found(manifest: Manifest, path: str) -> tuple[Manifest, str]:
+    """Return the mapping that holds what a path leads to, and its key there; it must be there already."""
+    *way, key = path.split(".")
+    here: Any = manifest
+    for step in way:
+        if step.startswith("["):
+            name, _, value = step.strip("[]").partition("=")
+            [here] = [item for item in here if item[name] == value]
+        else:
+            here = here[step]
+    if key not in here:
+        raise ValueError(f"nothing is at {path}")
+    return here, key
+
+
 STEPS: dict[str, Callable[[Path, Any, list[Manifest]], None]] = {
     "resources": _add_resource,
     "configMapGenerator": _generate_config_map,
     "components": _add_component,
     "patches": _patch,
-    "images": _set_image,
     "namespace": _set_namespace,
+    "images": _set_image,
+    "replacements": _copy,
 }
 
 

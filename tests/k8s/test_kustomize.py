@@ -82,6 +82,35 @@ def test_the_component_leaves_what_a_workload_has_and_starts_before_its_init_con
     assert {"name": "data", "emptyDir": {}} in spec["volumes"]
 
 
+def test_a_part_of_a_value_is_copied_to_where_something_is_and_nowhere_else(tree: Path) -> None:
+    folder = write_app(
+        tree,
+        """
+        kind: Deployment
+        metadata: {name: shop}
+        spec: {template: {spec: {containers: [{name: app, image: "shop:7", env: [{name: TAG, value: x}]}]}}}
+        """,
+    )
+    kustomization = folder / "kustomization.yaml"
+    listed = kustomization.read_text()
+    container = "spec.template.spec.containers.[name=app]"
+
+    kustomization.write_text(f"{listed}{copying(f'{container}.env.[name=TAG].value')}")
+    assert pod_of(render(folder), "Deployment")["containers"][0]["env"] == [{"name": "TAG", "value": "7"}]
+
+    kustomization.write_text(f"{listed}{copying(f'{container}.tag')}")
+    with pytest.raises(ValueError, match="nothing is at"):
+        render(folder)
+
+
+def copying(path: str) -> str:
+    """Return a replacement of what is at `path` by the tag of the image."""
+    image = "spec.template.spec.containers.[name=app].image"
+    select = "{kind: Deployment, name: shop}"
+    source = f"{{kind: Deployment, name: shop, fieldPath: '{image}', options: {{delimiter: ':', index: 1}}}}"
+    return f"replacements: [{{source: {source}, targets: [{{select: {select}, fieldPaths: ['{path}']}}]}}]\n"
+
+
 def test_the_component_leaves_other_kinds_alone(tree: Path) -> None:
     job = "{kind: Job, metadata: {name: once}, spec: {template: {spec: {containers: []}}}}"
 

@@ -9,6 +9,7 @@ import yaml
 
 from sidecar.checks import InstalledTypes
 from sidecar.config.load import Source
+from sidecar.deploys import InstalledServices
 from sidecar.lint.findings import Finding
 from sidecar.lint.reading import read_workloads
 from sidecar.lint.rules import examine
@@ -140,7 +141,12 @@ def examined(
     """Return all findings, each with the line that it points at."""
     sources = {"pod.yaml": yaml.safe_dump(manifest, sort_keys=False), "config.yaml": text or config()}
     workloads = read_workloads("pod.yaml", sources["pod.yaml"].encode())
-    loader = Loader(Source("config.yaml", sources["config.yaml"].encode()), InstalledTypes(), environ or {})
+    loader = Loader(
+        Source("config.yaml", sources["config.yaml"].encode()),
+        InstalledTypes(),
+        environ or {},
+        InstalledServices(),
+    )
     findings = examine(workloads, loader).findings
     lines = {name: source.splitlines() for name, source in sources.items()}
     places = [finding.remark.place for finding in findings]

@@ -13,7 +13,7 @@ from tests.k8s.manifests import ROOT
 from tests.lint.pods import Manifest, examined
 
 PAGE: Final = (ROOT / "docs" / "lint.md").read_text()
-CONFIGURATION: Final = {"checks", "startup", "drain", "server"}
+CONFIGURATION: Final = {"checks", "startup", "drain", "server", "deploy"}
 WORKLOAD: Final = {"kind", "spec"}
 
 

@@ -9,6 +9,7 @@ from sidecar.checks import InstalledTypes
 from sidecar.config.load import Source
 from sidecar.config.model import Config
 from sidecar.config.problems import ConfigError
+from sidecar.deploys import InstalledServices
 from sidecar.lint.reading import read_workloads
 from sidecar.lint.surroundings import STAND_IN, Loader
 
@@ -16,7 +17,9 @@ from sidecar.lint.surroundings import STAND_IN, Loader
 def loaded(text: str, container: str, environ: Mapping[str, str] | None = None) -> Config:
     """Return a configuration as a container would read it."""
     [workload] = read_workloads("pod.yaml", f"{{kind: Pod, spec: {{containers: [{container}]}}}}".encode())
-    loader = Loader(Source("config.yaml", text.encode()), InstalledTypes(), environ or {})
+    loader = Loader(
+        Source("config.yaml", text.encode()), InstalledTypes(), environ or {}, InstalledServices()
+    )
     return loader.load_in(workload.pod.containers)
 
 
@@ -104,3 +107,31 @@ def test_a_bad_value_of_the_pod_is_told_although_the_one_here_is_good() -> None:
     [problem] = problems(text, "{env: [{name: EVERY, value: '10'}]}", {"EVERY": "10s"})
 
     assert problem.startswith("config.yaml:1:53: checks.db.interval: '${EVERY}' is not a duration")
+
+
+def test_a_deploy_is_read_with_words_for_the_secrets_of_its_services() -> None:
+    text = """
+        checks: [{name: db, type: tcp, host: db, port: 1, gates: startup}]
+        deploy:
+          service: builds
+          environment: test
+          revision: ${REVISION}
+          announce: [{type: slack, token: "${file:/run/slack/token}", channel: C1}, {type: kubernetes-event}]
+    """
+    container = "{env: [{name: REVISION, value: abc}], volumeMounts: [{name: s, mountPath: /run/slack}]}"
+
+    deploy = loaded(text, container).sections.deploy
+
+    assert deploy is not None
+    assert (deploy.revision, [each.label for each in deploy.announce]) == (
+        "abc",
+        ["slack", "kubernetes-event"],
+    )
+
+
+def test_a_service_that_does_not_exist_is_told() -> None:
+    section = "{service: builds, environment: test, revision: abc, announce: [{type: slak}]}"
+
+    [problem] = problems(f"{{checks: [{{name: db, type: tcp, host: db, port: 1}}], deploy: {section}}}", "{}")
+
+    assert "unknown service 'slak'" in problem

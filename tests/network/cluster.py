@@ -34,6 +34,10 @@ class FakeCluster(FakeApi):
     events: dict[str, Object] = field(default_factory=dict)
     forbidden: frozenset[str] = frozenset()
     """Methods and kinds that the service account has no right to, such as `PUT leases`."""
+    allowed: frozenset[str] | None = None
+    """Those that it has a right to, and no other; all if left out."""
+    asked: set[str] = field(default_factory=set)
+    """Those that somebody made use of."""
     _version: int = 0
 
     def answer_to(self, request: Request) -> bytes:
@@ -42,15 +46,20 @@ class FakeCluster(FakeApi):
         if lease := _LEASES.fullmatch(path):
             return self._may(f"{method} leases") or self._lease(method, lease["name"], request.body)
         if path == _EVENTS:
-            return self._may("POST events") or self._event(request.body)
+            return self._may(f"{method} events") or self._event(request.body)
         if pod := _POD.fullmatch(path):
-            return self._may("GET pods") or answer(200, self._pod(pod["name"]))
+            return self._may(f"{method} pods") or answer(200, self._pod(pod["name"]))
         if found := _REPLICA_SET.fullmatch(path):
-            return self._may("GET replicasets") or answer(200, self._replica_set(found["name"]))
+            return self._may(f"{method} replicasets") or answer(200, self._replica_set(found["name"]))
         return answer(404, {"message": f"the server could not find {path}"})
 
     def _may(self, what: str) -> bytes:
-        return answer(403, {"message": f"cannot {what}"}) if what in self.forbidden else b""
+        """Return the refusal of what is forbidden, empty for what is not."""
+        self.asked.add(what)
+        is_allowed = self.allowed is None or what in self.allowed
+        return (
+            b"" if is_allowed and what not in self.forbidden else answer(403, {"message": f"cannot {what}"})
+        )
 
     def _pod(self, name: str) -> Object:
         references = [self.owner] if self.owner else []
