@@ -16,7 +16,7 @@ from sidecar.config.model import Config
 from sidecar.core.deploy import DeployEvent, Record
 from sidecar.deploys import InstalledServices
 from sidecar.deploys._send import send
-from sidecar.deploys._service import Surroundings
+from sidecar.deploys._service import Cluster
 from sidecar.deploys.claims.claim import ClaimError
 from sidecar.deploys.claims.kubernetes import KubernetesClaim
 from sidecar.kube.client import ApiServer
@@ -73,7 +73,7 @@ async def track(api: ApiServer) -> None:
     assert held is not None
     assert await claim.replace(FULL, held)
     await claim.renew()
-    event = service_with({"type": "kubernetes-event"}, Surroundings(api=api, pod=POD))
+    event = service_with({"type": "kubernetes-event"}, Cluster(api=api, pod=POD))
     await event.tell(announcement(DeployEvent.SUCCEEDED), {}, send)
 
 
