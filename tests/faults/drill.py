@@ -16,6 +16,7 @@ from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import pairwise
 from typing import Final
 
 from sidecar.app import find_type
@@ -168,7 +169,7 @@ class Drill:
 
     def _longest_pause(self) -> float:
         ends = [each.finished_at for each in self.neighbours]
-        return max((later - earlier for earlier, later in zip(ends, ends[1:], strict=False)), default=0.0)
+        return max((later - earlier for earlier, later in pairwise(ends)), default=0.0)
 
     def _is_settled(self, expected: Expected, *, since: int) -> bool:
         latest = self.results[since:][-RUNS:]
@@ -189,22 +190,25 @@ class Drill:
 
 @asynccontextmanager
 async def drill(
-    keys: Keys, *, timeout: str = "500ms", clock: Clock | None = None, interval: str = "100ms"
+    keys: Keys, *, deadline: str = "500ms", clock: Clock | None = None, interval: str = "100ms"
 ) -> AsyncIterator[Drill]:
     """Run a check with these keys beside its neighbour; assert at the end that nothing else was disturbed.
 
     Servers and fakes begin before the drill, and end after it.
     """
     before = held()
-    async with silent() as address, _running(_configured(keys, address, timeout, interval), clock) as running:
+    async with (
+        silent() as address,
+        _running(_configured(keys, address, deadline, interval), clock) as running,
+    ):
         yield running
         running.assert_undisturbed()
     await assert_held(_with_resolver(before))
 
 
-def _configured(keys: Keys, neighbour: Address, timeout: str, interval: str) -> Config:
+def _configured(keys: Keys, neighbour: Address, deadline: str, interval: str) -> Config:
     """Return the configuration of both, read as a user's file is."""
-    common = {"interval": interval, "timeout": timeout, "failure_threshold": 2, "gates": "readiness"}
+    common = {"interval": interval, "timeout": deadline, "failure_threshold": 2, "gates": "readiness"}
     beside = {"type": "tcp", "host": neighbour.host, "port": neighbour.port, "timeout": "1s"}
     checks = [
         {**common, "name": SUBJECT, **keys},
