@@ -11,11 +11,12 @@ coming, and the drain lasts until its deadline.
 This pod's channels are those that come from the address under which the broker sees us or, where several pods
 share one, those of the connections that the app has named `connection_name`.
 
-The reason is `contract` while something is in flight, and `forbidden` while we may not see what is: a user
-with the tag `management` sees the channels of its own name only. So ask as the app's own user, or as one with
-the tag `monitoring`. As the former the check stays down until it has seen a channel of this pod once.
+The reason is `contract` while something is in flight, `not_found` for a virtual host that does not exist,
+where nothing ever is, and `forbidden` while we may not see what is: a user with the tag `management` sees the
+channels of its own name only. So ask as the app's own user, or as one with the tag `monitoring`. As the
+former the check stays down until it has seen a channel of this pod once.
 
-Nothing is declared, consumed or requeued, and AMQP is not spoken. A run makes 4 requests, and with
+Nothing is declared, consumed or requeued, and AMQP is not spoken. A run makes 6 requests, and with
 `connection_name` one more for each of these connections, twice.
 
 Permissions: the tag `management`, and the virtual host.
@@ -147,12 +148,20 @@ class RabbitmqInflightCheck:
 
         Raises:
             Unanswered: the broker does not let us see it.
-            CheckFailed: it does not answer.
+            CheckFailed: it does not answer, or has no such virtual host.
         """
         tags = await visit.get("whoami", columns=("name", "tags"))
+        await self._enter(visit)
         channels = await self._channels(visit)
         self._can_see = self._can_see or bool(channels) or bool(SEES_ALL & set(_tags(tags)))
         return Reading.of(channels, self._config.vhost)
+
+    async def _enter(self, visit: Visit) -> None:
+        """See whether the virtual host is there, by the default exchange, which each has."""
+        if await visit.find("exchanges", self._config.vhost, name="", columns=("name",)) is None:
+            raise CheckFailed(
+                Reason.NOT_FOUND, f"{self._config.target} has no virtual host {self._config.vhost}"
+            )
 
     async def _channels(self, visit: Visit) -> Sequence[Mapping[str, Any]]:
         wanted = self._config.connection_name

@@ -25,6 +25,12 @@ COUNTS: Final = (
     *(f"management.sample_retention_policies.{each}.minute = 1" for each in ("global", "basic", "detailed")),
 )
 """Has the broker count every second; by default it does every 5."""
+ANSWERS: Final = {
+    "whoami": b'{"tags": ["monitoring"]}',
+    "exchanges/%2F": b'{"items": [{"name": ""}]}',
+    "channels": b'{"items": []}',
+}
+"""What a broker at rest says."""
 LAG: Final = 1.6
 """Seconds between two readings that this needs."""
 
@@ -193,6 +199,28 @@ async def test_a_user_without_the_tag_is_told_so(broker: RabbitServer) -> None:
 
 
 @pytest.mark.usefixtures("quick")
+async def test_a_virtual_host_that_does_not_exist_has_nothing_to_say(broker: RabbitServer) -> None:
+    """Nothing is in flight there, and a drain that took that for an answer would end at once."""
+    url = broker.url_for("watcher", "pw", vhost="no")
+
+    result = await run_once(keys(broker, url=url), deadline="10s")
+
+    where = f"{broker.host}:{broker.management_port}"
+    assert (result.reason, result.message) == (Reason.NOT_FOUND, f"{where} has no virtual host no")
+
+
+@pytest.mark.usefixtures("quick")
+async def test_a_virtual_host_that_may_not_be_seen_has_nothing_to_say(broker: RabbitServer) -> None:
+    broker.add_vhost("theirs")
+    url = broker.url_for("app", "pw", vhost="theirs")
+
+    result = await run_once(keys(broker, url=url), deadline="10s")
+
+    assert result.reason is Reason.FORBIDDEN
+    assert "not authorised to access virtual host" in result.message
+
+
+@pytest.mark.usefixtures("quick")
 async def test_a_name_of_the_connection_tells_pods_of_one_address_apart(broker: RabbitServer) -> None:
     async with working(broker, name="pod-1") as ours, working(broker, name="pod-2") as theirs:
         await theirs.take(5)
@@ -223,7 +251,8 @@ async def test_the_api_is_read_and_nothing_else_is_asked() -> None:
     async def overhear(connection: Connection) -> None:
         while head := await connection.read_until(b"\r\n\r\n"):
             asked.append(head.split(b" HTTP/1.1")[0].decode())
-            body = b'{"tags": ["monitoring"]}' if b"whoami" in head else b'{"items": []}'
+            path = asked[-1].split("?")[0].removeprefix("GET /api/")
+            body = ANSWERS[path]
             await connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
 
     async with talking(overhear) as fake:
@@ -235,11 +264,12 @@ async def test_the_api_is_read_and_nothing_else_is_asked() -> None:
             }
         )
 
+    vhost = "GET /api/exchanges/%2F?columns=name&page=1&page_size=1&use_regex=true&name=%5E%24"
     channels = (
         "GET /api/channels?columns=name,vhost,messages_unacknowledged,consumer_count"
         "&page=1&page_size=500&use_regex=true&name=%5E%28127%5C.0%5C.0%5C.1%29%3A"
     )
-    assert (ending(result), asked) == (SUCCESS, ["GET /api/whoami?columns=name,tags", channels] * 2)
+    assert (ending(result), asked) == (SUCCESS, ["GET /api/whoami?columns=name,tags", vhost, channels] * 2)
 
 
 @pytest.mark.parametrize(
