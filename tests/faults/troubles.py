@@ -1,0 +1,43 @@
+"""Troubles of a server's own, which its driver knows: what begins and ends each, and what the check says of it."""
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+import pytest
+from _pytest.mark import ParameterSet
+
+from tests.checks.contract import Keys
+from tests.faults.drill import Drill, Expected
+
+S = TypeVar("S")
+Strike = Callable[[S], AbstractAsyncContextManager[object]]
+"""Takes the server; the trouble lasts as long as the block."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trouble(Generic[S]):
+    """One trouble of a server, and how a check meets it."""
+
+    strike: Strike[S]
+    expected: Expected
+    told: str
+    """What the check's messages say meanwhile."""
+    keys: Keys = field(default_factory=dict)
+    """What the check is asked for beside the usual."""
+
+    async def meet(self, server: S, it: Drill) -> None:
+        """Assert that a check that is up survives the trouble, and says what it is."""
+        await it.survives(self.strike(server), self.expected)
+        messages = [each.message for each in it.results]
+        assert any(self.told in message for message in messages), messages
+        assert self.told not in messages[-1]
+
+
+def cells_of(row: str, troubles: Mapping[str, Trouble[S]]) -> list[ParameterSet]:
+    """Return each trouble as a cell of its row; they are by their columns."""
+    return [
+        pytest.param(trouble, marks=pytest.mark.cell(row, column), id=f"{row} {column}")
+        for column, trouble in troubles.items()
+    ]
