@@ -1,4 +1,4 @@
-"""Troubles of a server's own, which its driver knows: what begins and ends each, and what the check says of it."""
+"""Troubles of a server's own: what begins and ends each, and what a check says of it."""
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
