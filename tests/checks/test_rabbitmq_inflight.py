@@ -1,14 +1,11 @@
 """The check type `rabbitmq-inflight`, against a real broker whose counts are a second old."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
 from typing import Final
 from urllib.parse import quote
 
-import aio_pika
 import pytest
-from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
 
 from sidecar.checks import rabbitmq_inflight
 from sidecar.checks.rabbitmq_inflight import APART, Reading
@@ -16,6 +13,7 @@ from sidecar.config.problems import ConfigError
 from sidecar.core.check import Reason
 from sidecar.runtime.runner import Runner
 from tests.checks.contract import SECRET, SUCCESS, CheckContract, Keys, ending, load_one, mounted, run_once
+from tests.checks.rabbit_clients import working
 from tests.network import Address
 from tests.network.fakes import Connection, talking
 from tools.servers import Permissions, RabbitServer
@@ -63,38 +61,6 @@ def keys(server: RabbitServer, user: str = "app", **more: object) -> Keys:
         "management_url": f"http://{server.host}:{server.management_port}",
         **more,
     }
-
-
-class Worker:
-    """Takes messages of a queue of its own, and acknowledges them when it is told."""
-
-    def __init__(self, channel: AbstractChannel, name: str) -> None:
-        self._channel = channel
-        self._name = name
-        self._taken: asyncio.Queue[AbstractIncomingMessage] = asyncio.Queue()
-        self._tag = ""
-
-    async def start(self) -> None:
-        self._queue = await self._channel.declare_queue(self._name, exclusive=True)
-        self._tag = await self._queue.consume(self._taken.put)
-
-    async def take(self, count: int) -> list[AbstractIncomingMessage]:
-        for _ in range(count):
-            await self._channel.default_exchange.publish(aio_pika.Message(b"work"), self._name)
-        return [await self._taken.get() for _ in range(count)]
-
-    async def stop(self) -> None:
-        await self._queue.cancel(self._tag)
-
-
-@asynccontextmanager
-async def working(server: RabbitServer, user: str = "app", name: str = "") -> AsyncIterator[Worker]:
-    """Connect a worker, from this address, under a name of the connection."""
-    url = server.url_for(user, "pw")
-    async with await aio_pika.connect(url, client_properties={"connection_name": name}) as connection:
-        worker = Worker(await connection.channel(), f"work-of-{user}-{name}")
-        await worker.start()
-        yield worker
 
 
 async def until(runner: Runner, reason: Reason | None) -> str:

@@ -35,7 +35,7 @@ class Trouble(Generic[S]):
         assert self.told not in messages[-1]
 
 
-def cells_of(row: str, troubles: Mapping[str, Trouble[S]]) -> list[ParameterSet]:
+def cells_of(row: str, troubles: Mapping[str, object]) -> list[ParameterSet]:
     """Return each trouble as a cell of its row; they are by their columns."""
     return [
         pytest.param(trouble, marks=pytest.mark.cell(row, column), id=f"{row} {column}")

@@ -21,6 +21,13 @@ _KEPT_PLUGINS = frozenset(
     {"rabbitmq_management", "rabbitmq_management_agent", "rabbitmq_prelaunch", "rabbitmq_web_dispatch"}
 )
 
+QUICK_STATISTICS = (
+    "collect_statistics_interval = 200",
+    *(f"management.sample_retention_policies.{each} = 1" for each in ("global.minute", "basic.minute")),
+    "management.sample_retention_policies.detailed.10 = 1",
+)
+"""Statistics within a second instead of within five: they are collected as often as the finest are kept."""
+
 
 @dataclass(frozen=True, slots=True)
 class Permissions:
@@ -114,6 +121,24 @@ class RabbitServer(Server):
         """End what `raise_alarm` began; return when everybody may publish again."""
         self.control("set_vm_memory_high_watermark", "0.4")
         self._wait_for_alarms(status=200)
+
+    def raise_disk_alarm(self) -> None:
+        """Make it believe that its disk is full; return when it blocks those who publish."""
+        self.control("set_disk_free_limit", "1000000GB")
+        self._wait_for_alarms(status=503)
+
+    def clear_disk_alarm(self) -> None:
+        """End what `raise_disk_alarm` began; return when everybody may publish again."""
+        self.control("set_disk_free_limit", "50MB")
+        self._wait_for_alarms(status=200)
+
+    def disconnect(self, user: str) -> int:
+        """Close each connection of a user that the statistics know yet; return how many they were."""
+        listed = self.api("GET", "/connections?columns=name,user")
+        names = [each["name"] for each in listed if each.get("user") == user]
+        for name in names:
+            self.api("DELETE", f"/connections/{quote(name, safe='')}")
+        return len(names)
 
     def control(self, *words: str) -> str:
         """Return what `rabbitmqctl` prints. It takes a second: prefer `api` for what that can do."""
