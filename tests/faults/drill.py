@@ -4,8 +4,8 @@
         await it.survives(striking(proxy, "refused"), down(Reason.REFUSED))
 
 The scheduler, the board and the listener are the server's own. Times are compressed a hundredfold: a run each
-tenth of a second. What a drill asserts of every fault: the expected status and reason, the recovery after it,
-that `/livez` and `/readyz` answered in time, that the neighbour kept its interval, and that nothing stayed open.
+tenth of a second. A drill asserts of every fault the expected status and reason, the recovery after it, that
+`/livez` and `/readyz` answered in time, that the neighbour kept its interval, and that nothing stayed open.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ import os
 import time
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import pairwise
 from typing import Final
@@ -32,6 +32,7 @@ from sidecar.runtime.clock import Clock
 from sidecar.runtime.pulse import Pulse
 from sidecar.runtime.reload import ReloadRecord
 from sidecar.runtime.scheduler import JITTER, Scheduler, Surroundings
+from sidecar.support.loop import SidecarLoop
 from sidecar.support.text import Redactor
 from sidecar.web.listeners import bind, serving
 from sidecar.web.probes import Probes
@@ -205,6 +206,7 @@ async def drill(
 
     Servers and fakes begin before the drill, and end after it.
     """
+    _have_resolver()
     before = held()
     async with (
         silent() as address,
@@ -212,7 +214,7 @@ async def drill(
     ):
         yield running
         running.assert_undisturbed()
-    await assert_held(_with_resolver(before))
+    await assert_held(_with_its_sockets(before))
 
 
 def _configured(keys: Keys, neighbour: Address, deadline: str, interval: str) -> Config:
@@ -258,6 +260,13 @@ async def _running(config: Config, clock: Clock | None) -> AsyncIterator[Drill]:
                 each.cancel()
 
 
-def _with_resolver(before: Held) -> Held:
-    """Return what may be held at the end: c-ares keeps the loop's sockets for the next look-up."""
-    return Held(descriptors=before.descriptors + 2, tasks=before.tasks, threads=before.threads)
+def _have_resolver() -> None:
+    """Have the loop's resolver made: pycares begins a thread with the first one, and keeps it for good."""
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, SidecarLoop)
+    assert loop.resolver
+
+
+def _with_its_sockets(before: Held) -> Held:
+    """Return what may be held at the end: the resolver keeps its sockets for the next look-up."""
+    return replace(before, descriptors=before.descriptors + 2)

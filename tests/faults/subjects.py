@@ -112,6 +112,7 @@ class Subject(ABC):
 class Redis(Subject):
     row = "redis"
     needs = ("redis_server",)
+    met = {"plain text on a TLS port": down(Reason.TIMEOUT)}  # it waits for a line's end that never comes
 
     def keys(self, address: Address, *, ca: Path | None = None) -> Keys:
         return {"type": "redis", "url": f"redis{secured(ca)}://{address}/0", "write": True, **trusting(ca)}
@@ -221,7 +222,7 @@ class Tcp(Subject):
         column: UP
         for column, usual in USUAL.items()
         if usual.reason not in (Reason.REFUSED, Reason.TLS, Reason.DNS)
-    } | {"black hole": down(Reason.TIMEOUT), "DNS silent": USUAL["DNS silent"]}
+    } | dict.fromkeys(("black hole", "DNS silent", "plain text on a TLS port"), down(Reason.TIMEOUT))
 
     def keys(self, address: Address, *, ca: Path | None = None) -> Keys:
         return {"type": "tcp", "host": address.host, "port": address.port, **trusting(ca)}
@@ -236,10 +237,10 @@ SUBJECTS: Final = (Redis(), Rabbit(), Delivery(), Inflight(), Postgres(), S3(), 
 
 
 async def answer_http(connection: Connection) -> None:
-    """Answer every request with 200."""
-    while True:
-        await connection.read_until(b"\r\n\r\n")
-        await connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+    """Answer every request with 200, and what is none with 400, as web servers do."""
+    while said := await connection.read():
+        status = "200 OK" if said.startswith(b"GET ") else "400 Bad Request"
+        await connection.send(f"HTTP/1.1 {status}\r\nContent-Length: 2\r\n\r\nok".encode())
 
 
 @asynccontextmanager
