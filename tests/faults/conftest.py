@@ -6,10 +6,19 @@ from typing import Final
 
 import pytest
 
+from sidecar.checks import rabbitmq_inflight
 from tests.faults.recording import Recorder
+from tests.faults.subjects import Servers, Subject
 
 HERE: Final = Path(__file__).parent
 RECORDER: Final = pytest.StashKey[Recorder]()
+
+
+@pytest.fixture
+def servers(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Servers:
+    """Return the real servers, with no time between two readings of what is in flight."""
+    monkeypatch.setattr(rabbitmq_inflight, "APART", 0.0)
+    return Servers(request)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -22,6 +31,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Begin a record."""
     config.stash[RECORDER] = Recorder()
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Have a subject's server up before its test: what begins earlier is not left behind by it."""
+    subject = getattr(item, "callspec", None) and item.callspec.params.get("subject")
+    if isinstance(item, pytest.Function) and isinstance(subject, Subject):
+        item.fixturenames[:0] = subject.needs
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -4,8 +4,8 @@
         await it.survives(striking(proxy, "refused"), down(Reason.REFUSED))
 
 The scheduler, the board and the listener are the server's own. Times are compressed a hundredfold: a run each
-tenth of a second. What a drill asserts of every fault: the expected status and reason, the recovery after it,
-that `/livez` and `/readyz` answered in time, that the neighbour kept its interval, and that nothing stayed open.
+tenth of a second. A drill asserts of every fault the expected status and reason, the recovery after it, that
+`/livez` and `/readyz` answered in time, that the neighbour kept its interval, and that nothing stayed open.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ import os
 import time
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import pairwise
 from typing import Final
@@ -32,6 +32,7 @@ from sidecar.runtime.clock import Clock
 from sidecar.runtime.pulse import Pulse
 from sidecar.runtime.reload import ReloadRecord
 from sidecar.runtime.scheduler import JITTER, Scheduler, Surroundings
+from sidecar.support.loop import SidecarLoop
 from sidecar.support.text import Redactor
 from sidecar.web.listeners import bind, serving
 from sidecar.web.probes import Probes
@@ -132,7 +133,7 @@ class Drill:
     async def until(self, expected: Expected, *, within: float = 20.0) -> Result:
         """Wait until the check has settled, and several runs in a row say why; return the last result.
 
-        `/readyz`, which the check gates, must then say the same.
+        `/readyz` must then say the same, if the check gates it.
         """
         already = len(self.results)
         try:
@@ -142,7 +143,7 @@ class Drill:
                     await self._came.wait()
         except TimeoutError:
             raise AssertionError(f"not {expected} but {self._told(already)}") from None
-        assert await self.kubelet.ask("/readyz") == (200 if expected.status is Status.UP else 503)
+        await self._assert_answered(expected)
         return self.results[-1]
 
     async def stays_up(self, fault: AbstractAsyncContextManager[object]) -> None:
@@ -166,6 +167,15 @@ class Drill:
         assert self.kubelet.slowest < PATIENCE
         assert all(each.is_success for each in self.neighbours)
         assert self._longest_pause() < INTERVAL * (1 + JITTER) + SLACK
+
+    async def _assert_answered(self, expected: Expected) -> None:
+        code = 200 if expected.status is Status.UP else 503
+        assert await self.kubelet.ask(f"/readyz/{SUBJECT}") == code
+        assert await self.kubelet.ask("/readyz") == (code if self._gates else 200)
+
+    @property
+    def _gates(self) -> bool:
+        return any(entry.config.gates for entry in self.board.entries() if entry.config.name == SUBJECT)
 
     def _longest_pause(self) -> float:
         ends = [each.finished_at for each in self.neighbours]
@@ -196,6 +206,7 @@ async def drill(
 
     Servers and fakes begin before the drill, and end after it.
     """
+    _have_resolver()
     before = held()
     async with (
         silent() as address,
@@ -203,7 +214,7 @@ async def drill(
     ):
         yield running
         running.assert_undisturbed()
-    await assert_held(_with_resolver(before))
+    await assert_held(_with_its_sockets(before))
 
 
 def _configured(keys: Keys, neighbour: Address, deadline: str, interval: str) -> Config:
@@ -249,6 +260,13 @@ async def _running(config: Config, clock: Clock | None) -> AsyncIterator[Drill]:
                 each.cancel()
 
 
-def _with_resolver(before: Held) -> Held:
-    """Return what may be held at the end: c-ares keeps the loop's sockets for the next look-up."""
-    return Held(descriptors=before.descriptors + 2, tasks=before.tasks, threads=before.threads)
+def _have_resolver() -> None:
+    """Have the loop's resolver made: pycares begins a thread with the first one, and keeps it for good."""
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, SidecarLoop)
+    assert loop.resolver
+
+
+def _with_its_sockets(before: Held) -> Held:
+    """Return what may be held at the end: the resolver keeps its sockets for the next look-up."""
+    return replace(before, descriptors=before.descriptors + 2)

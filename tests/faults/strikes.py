@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from sidecar.support.thread import in_thread
-from tests.network import Fault, Proxy
+from tests.network import Address, Fault, Proxy
 
 
 @asynccontextmanager
@@ -27,3 +27,13 @@ async def doing(begin: Callable[[], object], end: Callable[[], object]) -> Async
 async def aside(call: Callable[[], object]) -> None:
     """Call what blocks, beside the event loop."""
     await in_thread(call, name="aside")
+
+
+@asynccontextmanager
+async def leading(proxy: Proxy, elsewhere: Address, *, back_to: Address) -> AsyncIterator[None]:
+    """Lead new connections to another server, having reset those that are open; and back."""
+    proxy.lead_to(elsewhere)
+    try:
+        yield
+    finally:
+        proxy.lead_to(back_to)

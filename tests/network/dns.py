@@ -49,6 +49,7 @@ class FakeDns:
         slow: Seconds that an answer for a name, and all names below it, takes.
         failing: What to answer for a name instead of records.
         truncated: Names for which UDP answers only that TCP has more to say.
+        ttl: Seconds that whoever asked may keep an answer.
     """
 
     address: Fake
@@ -62,12 +63,14 @@ class FakeDns:
         slow: Mapping[str, float] | None = None,
         failing: Mapping[str, Rcode] | None = None,
         truncated: Collection[str] = (),
+        ttl: int = 60,
     ) -> None:
         self._records = dict(records or {})
         self._silent = silent
         self._slow = dict(slow or {})
         self._failing = dict(failing or {})
         self._truncated = truncated
+        self._ttl = ttl
         self._stack = contextlib.AsyncExitStack()
         self._answers: set[asyncio.Task[None]] = set()
         self.queries: list[Query] = []
@@ -89,6 +92,22 @@ class FakeDns:
             answer.cancel()
         await asyncio.gather(*self._answers, return_exceptions=True)
         await self._stack.aclose()
+
+    @contextlib.contextmanager
+    def trouble(
+        self,
+        *,
+        silent: Collection[str] = (),
+        slow: Mapping[str, float] | None = None,
+        failing: Mapping[str, Rcode] | None = None,
+    ) -> Iterator[None]:
+        """Answer for these names as the options of those names say, until the end of the block."""
+        before = self._silent, self._slow, self._failing
+        self._silent, self._slow, self._failing = silent, dict(slow or {}), dict(failing or {})
+        try:
+            yield
+        finally:
+            self._silent, self._slow, self._failing = before
 
     def _receive(self, udp: socket.socket) -> None:
         packet, client = udp.recvfrom(65536)
@@ -133,7 +152,7 @@ class FakeDns:
         for text in self._records.get(name, ()):
             its_kind, data = _parse(text)
             if its_kind in (kind, _TYPES["CNAME"]):
-                yield _encode_name(name) + struct.pack("!HHIH", its_kind, 1, 60, len(data)) + data
+                yield _encode_name(name) + struct.pack("!HHIH", its_kind, 1, self._ttl, len(data)) + data
             if its_kind == _TYPES["CNAME"] != kind:
                 yield from self._matching(text.split()[1].rstrip("."), kind)
 
