@@ -1,7 +1,9 @@
 """The check type `rabbitmq-inflight`, against a real broker whose counts are a second old."""
 
 import asyncio
-from collections.abc import Iterator
+import json
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager
 from typing import Final
 from urllib.parse import quote
 
@@ -23,12 +25,12 @@ COUNTS: Final = (
     *(f"management.sample_retention_policies.{each}.minute = 1" for each in ("global", "basic", "detailed")),
 )
 """Has the broker count every second; by default it does every 5."""
-ANSWERS: Final = {
-    "whoami": b'{"tags": ["monitoring"]}',
-    "exchanges/%2F": b'{"items": [{"name": ""}]}',
-    "channels": b'{"items": []}',
+ANSWERS: Final[Mapping[str, object]] = {
+    "whoami": {"tags": ["monitoring"]},
+    "exchanges/%2F": {"items": [{"name": ""}]},
+    "channels": {"items": []},
 }
-"""What a broker at rest says."""
+"""What a broker at rest says, by path."""
 LAG: Final = 1.6
 """Seconds between two readings that this needs."""
 
@@ -158,6 +160,27 @@ async def test_who_may_not_see_the_apps_channels_does_not_say_that_there_are_non
 
 
 @pytest.mark.usefixtures("quick")
+async def test_channels_of_our_own_checks_do_not_prove_that_the_apps_are_shown(broker: RabbitServer) -> None:
+    """They come from this pod's address too, and are shown to the user whom all our checks may share."""
+    ours = {"type": "rabbitmq", "url": broker.url_for("stranger", "pw"), "round_trip": True}
+    async with working(broker) as worker, mounted(ours) as mailbox:
+        await worker.take(1)
+        assert (await mailbox.run()).is_success
+        await until_shown(broker, "stranger")
+
+        result = await run_once(keys(broker, "stranger"), deadline="10s")
+
+    assert result.reason is Reason.FORBIDDEN
+
+
+async def until_shown(broker: RabbitServer, user: str) -> None:
+    """Return when the statistics know a channel of a user."""
+    async with asyncio.timeout(20):
+        while not any(each["user"] == user for each in broker.api("GET", "/channels?columns=user")):  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+
+
+@pytest.mark.usefixtures("quick")
 async def test_a_user_without_the_tag_is_told_so(broker: RabbitServer) -> None:
     result = await run_once(keys(broker, "nobody"), deadline="10s")
 
@@ -212,23 +235,8 @@ def test_only_channels_of_the_virtual_host_count() -> None:
 
 @pytest.mark.usefixtures("quick")
 async def test_the_api_is_read_and_nothing_else_is_asked() -> None:
-    asked: list[str] = []
-
-    async def overhear(connection: Connection) -> None:
-        while head := await connection.read_until(b"\r\n\r\n"):
-            asked.append(head.split(b" HTTP/1.1")[0].decode())
-            path = asked[-1].split("?")[0].removeprefix("GET /api/")
-            body = ANSWERS[path]
-            await connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
-
-    async with talking(overhear) as fake:
-        result = await run_once(
-            {
-                "type": "rabbitmq-inflight",
-                "url": f"amqp://app:pw@{fake}/",
-                "management_url": f"http://{fake}",
-            }
-        )
+    async with answering(ANSWERS) as (where, asked):
+        result = await run_once(where)
 
     vhost = "GET /api/exchanges/%2F?columns=name&page=1&page_size=1&use_regex=true&name=%5E%24"
     channels = (
@@ -236,6 +244,40 @@ async def test_the_api_is_read_and_nothing_else_is_asked() -> None:
         "&page=1&page_size=500&use_regex=true&name=%5E%28127%5C.0%5C.0%5C.1%29%3A"
     )
     assert (ending(result), asked) == (SUCCESS, ["GET /api/whoami?columns=name,tags", vhost, channels] * 2)
+
+
+@pytest.mark.usefixtures("quick")
+async def test_a_channel_that_is_found_by_name_is_the_apps_from_whatever_address() -> None:
+    """Behind a NAT the broker sees another address than our own."""
+    connection = "10.0.0.1:40000 -> 10.0.0.2:5672"
+    answers = {
+        **ANSWERS,
+        "whoami": {"tags": ["management"]},
+        "connections": [{"name": connection, "user_provided_name": "pod-1"}],
+        f"connections/{quote(connection, safe='')}/channels": [{"name": f"{connection} (1)", "vhost": "/"}],
+    }
+
+    async with answering(answers) as (where, _):
+        result = await run_once({**where, "connection_name": "pod-1"})
+
+    assert ending(result) == SUCCESS
+
+
+@asynccontextmanager
+async def answering(answers: Mapping[str, object]) -> AsyncIterator[tuple[Keys, list[str]]]:
+    """Answer by path as a broker would; yield how to ask, and what was asked."""
+    asked: list[str] = []
+
+    async def overhear(connection: Connection) -> None:
+        while head := await connection.read_until(b"\r\n\r\n"):
+            asked.append(head.split(b" HTTP/1.1")[0].decode())
+            path = asked[-1].split("?")[0].removeprefix("GET /api/")
+            body = json.dumps(answers[path]).encode()
+            await connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
+
+    async with talking(overhear) as fake:
+        where = {"url": f"amqp://app:pw@{fake}/", "management_url": f"http://{fake}"}
+        yield {"type": "rabbitmq-inflight", **where}, asked
 
 
 @pytest.mark.parametrize(
