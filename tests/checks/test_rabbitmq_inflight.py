@@ -27,8 +27,8 @@ COUNTS: Final = (
 """Has the broker count every second; by default it does every 5."""
 ANSWERS: Final[Mapping[str, object]] = {
     "whoami": {"tags": ["monitoring"]},
-    "exchanges/%2F": {"items": [{"name": ""}]},
-    "channels": {"items": []},
+    "page of exchanges/%2F": {"items": [{"name": ""}]},
+    "page of channels": {"items": []},
 }
 """What a broker at rest says, by path."""
 LAG: Final = 1.6
@@ -254,6 +254,7 @@ async def test_a_channel_that_is_found_by_name_is_the_apps_from_whatever_address
         **ANSWERS,
         "whoami": {"tags": ["management"]},
         "connections": [{"name": connection, "user_provided_name": "pod-1"}],
+        "page of connections": {"items": []},  # from our own address
         f"connections/{quote(connection, safe='')}/channels": [{"name": f"{connection} (1)", "vhost": "/"}],
     }
 
@@ -271,8 +272,8 @@ async def answering(answers: Mapping[str, object]) -> AsyncIterator[tuple[Keys, 
     async def overhear(connection: Connection) -> None:
         while head := await connection.read_until(b"\r\n\r\n"):
             asked.append(head.split(b" HTTP/1.1")[0].decode())
-            path = asked[-1].split("?")[0].removeprefix("GET /api/")
-            body = json.dumps(answers[path]).encode()
+            path, _, query = asked[-1].removeprefix("GET /api/").partition("?")
+            body = json.dumps(answers[f"page of {path}" if "page=" in query else path]).encode()
             await connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
 
     async with talking(overhear) as fake:

@@ -174,7 +174,7 @@ async def test_a_drain_from_a_broker_in_trouble(trouble: Trouble[RabbitServer], 
         await trouble.meet(broker, it)
 
 
-@pytest.mark.parametrize("strike", cells_of("rabbitmq-inflight", NO_TROUBLE_OF_A_DRAIN))
+@pytest.mark.parametrize("strike", cells_of("rabbitmq-inflight", NO_TROUBLE_OF_A_DRAIN, pytest.mark.faults))
 async def test_a_drain_that_a_brokers_trouble_does_not_concern(
     strike: Strike[RabbitServer], broker: RabbitServer
 ) -> None:

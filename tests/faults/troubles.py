@@ -35,9 +35,9 @@ class Trouble(Generic[S]):
         assert self.told not in messages[-1]
 
 
-def cells_of(row: str, troubles: Mapping[str, object]) -> list[ParameterSet]:
+def cells_of(row: str, troubles: Mapping[str, object], *marks: pytest.MarkDecorator) -> list[ParameterSet]:
     """Return each trouble as a cell of its row; they are by their columns."""
     return [
-        pytest.param(trouble, marks=pytest.mark.cell(row, column), id=f"{row} {column}")
+        pytest.param(trouble, marks=[pytest.mark.cell(row, column), *marks], id=f"{row} {column}")
         for column, trouble in troubles.items()
     ]
