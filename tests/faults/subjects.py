@@ -6,7 +6,8 @@ What a check makes of a fault is its own: `met` has what differs from what most 
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
+from enum import StrEnum
 from pathlib import Path
 from typing import ClassVar, Final
 
@@ -15,10 +16,10 @@ import pytest
 from sidecar.core.check import Reason
 from tests.checks.contract import Keys
 from tests.faults.drill import UP, Expected, down
-from tests.network import Address, Connection, FakeDns, silent, talking
+from tests.network import Address, Connection, silent, talking
 from tests.network.fakes import first_of
 from tests.network.tls import server_context
-from tools.servers import PostgresServer, RabbitServer, RedisServer, S3Server, TlsFiles
+from tools.servers import RabbitServer, S3Server, Server, TlsFiles
 
 BUCKET: Final = "faults"
 USUAL: Final[Mapping[str, Expected]] = {
@@ -51,29 +52,27 @@ USUAL: Final[Mapping[str, Expected]] = {
 """What most checks make of a fault."""
 
 
+class Kind(StrEnum):
+    """A sort of real server."""
+
+    REDIS = "redis"
+    RABBIT = "rabbit"
+    POSTGRES = "postgres"
+    S3 = "s3"
+
+
 class Servers:
-    """The real servers of the test session, started when they are first asked for."""
+    """Real servers, by the fixtures that have them: `pattern` names one for each kind."""
 
-    def __init__(self, request: pytest.FixtureRequest) -> None:
+    def __init__(self, request: pytest.FixtureRequest, pattern: str) -> None:
         self._request = request
+        self._pattern = pattern
 
-    @property
-    def redis(self) -> RedisServer:
-        return self._request.getfixturevalue("redis_server")  # type: ignore[no-any-return]
+    def get(self, kind: Kind) -> Server:
+        """Return the server of a kind."""
+        return self._request.getfixturevalue(self._pattern.format(kind))  # type: ignore[no-any-return]
 
-    @property
-    def rabbit(self) -> RabbitServer:
-        return self._request.getfixturevalue("rabbit_server")  # type: ignore[no-any-return]
-
-    @property
-    def postgres(self) -> PostgresServer:
-        return self._request.getfixturevalue("postgres_server")  # type: ignore[no-any-return]
-
-    @property
-    def s3(self) -> S3Server:
-        return self._request.getfixturevalue("s3_server")  # type: ignore[no-any-return]
-
-    def start_postgres(self, tls: TlsFiles) -> PostgresServer:
+    def start_postgres(self, tls: TlsFiles) -> Server:
         """Start one of the test's own."""
         return self._request.getfixturevalue("start_postgres")(tls=tls, password="secret")  # type: ignore[no-any-return]
 
@@ -82,8 +81,8 @@ class Subject(ABC):
     """A check type that meets faults."""
 
     row: ClassVar[str]
-    needs: ClassVar[tuple[str, ...]] = ()
-    """Fixtures: the real servers of the session that it asks."""
+    kind: ClassVar[Kind]
+    """What can satisfy it."""
     met: ClassVar[Mapping[str, Expected]] = {}
     """What it makes of a fault, where that is not the usual."""
 
@@ -91,9 +90,19 @@ class Subject(ABC):
     def keys(self, address: Address, *, ca: Path | None = None) -> Keys:
         """Return the keys of a check of what is at an address; over TLS where an authority is given."""
 
-    @abstractmethod
-    def serve(self, servers: Servers) -> AbstractAsyncContextManager[Address]:
+    def address(self, server: Server) -> Address:
+        """Return where it asks its server."""
+        return Address(server.host, server.port)
+
+    def furnish(self, server: Server) -> None:
+        """Give a server that has just started what the check looks for."""
+
+    @asynccontextmanager
+    async def serve(self, servers: Servers) -> AsyncIterator[Address]:
         """Bring up what satisfies the check."""
+        server = servers.get(self.kind)
+        self.furnish(server)
+        yield self.address(server)
 
     @asynccontextmanager
     async def serve_tls(self, servers: Servers, files: TlsFiles) -> AsyncIterator[Address]:
@@ -111,33 +120,25 @@ class Subject(ABC):
 
 class Redis(Subject):
     row = "redis"
-    needs = ("redis_server",)
+    kind = Kind.REDIS
     met = {"plain text on a TLS port": down(Reason.TIMEOUT)}  # it waits for a line's end that never comes
 
     def keys(self, address: Address, *, ca: Path | None = None) -> Keys:
         return {"type": "redis", "url": f"redis{secured(ca)}://{address}/0", "write": True, **trusting(ca)}
 
-    @asynccontextmanager
-    async def serve(self, servers: Servers) -> AsyncIterator[Address]:
-        yield address_of(servers.redis)
-
 
 class Rabbit(Subject):
     row = "rabbitmq"
-    needs = ("rabbit_server",)
+    kind = Kind.RABBIT
 
     def keys(self, address: Address, *, ca: Path | None = None) -> Keys:
         url = f"amqp{secured(ca)}://guest:guest@{address}/"
         return {"type": "rabbitmq", "url": url, "round_trip": True, **trusting(ca)}
 
-    @asynccontextmanager
-    async def serve(self, servers: Servers) -> AsyncIterator[Address]:
-        yield address_of(servers.rabbit)
-
 
 class Delivery(Subject):
     row = "rabbitmq-delivery"
-    needs = ("rabbit_server",)
+    kind = Kind.RABBIT
 
     def keys(self, address: Address, *, ca: Path | None = None) -> Keys:
         return {
@@ -148,9 +149,9 @@ class Delivery(Subject):
             **trusting(ca),
         }
 
-    @asynccontextmanager
-    async def serve(self, servers: Servers) -> AsyncIterator[Address]:
-        yield Address(servers.rabbit.host, servers.rabbit.management_port)
+    def address(self, server: Server) -> Address:
+        assert isinstance(server, RabbitServer)
+        return Address(server.host, server.management_port)
 
 
 class Inflight(Delivery):
@@ -164,7 +165,7 @@ class Inflight(Delivery):
 
 class Postgres(Subject):
     row = "postgres"
-    needs = ("postgres_server",)
+    kind = Kind.POSTGRES
 
     def keys(self, address: Address, *, ca: Path | None = None) -> Keys:
         mode = "" if ca else "?sslmode=disable"
@@ -172,17 +173,13 @@ class Postgres(Subject):
         return {"type": "postgres", "url": url, "writable": True, **trusting(ca)}
 
     @asynccontextmanager
-    async def serve(self, servers: Servers) -> AsyncIterator[Address]:
-        yield address_of(servers.postgres)
-
-    @asynccontextmanager
     async def serve_tls(self, servers: Servers, files: TlsFiles) -> AsyncIterator[Address]:
-        yield address_of(servers.start_postgres(files))
+        yield self.address(servers.start_postgres(files))
 
 
 class S3(Subject):
     row = "s3"
-    needs = ("s3_server",)
+    kind = Kind.S3
 
     def keys(self, address: Address, *, ca: Path | None = None) -> Keys:
         return {
@@ -195,14 +192,14 @@ class S3(Subject):
             **trusting(ca),
         }
 
-    @asynccontextmanager
-    async def serve(self, servers: Servers) -> AsyncIterator[Address]:
-        servers.s3.create_bucket(BUCKET)
-        yield address_of(servers.s3)
+    def furnish(self, server: Server) -> None:
+        assert isinstance(server, S3Server)
+        server.create_bucket(BUCKET)
 
 
 class Http(Subject):
     row = "http"
+    kind = Kind.S3
     met = {"endless reply": UP, "oversized reply": UP}
 
     def keys(self, address: Address, *, ca: Path | None = None) -> Keys:
@@ -218,6 +215,7 @@ class Tcp(Subject):
     """Whatever a server says, it has accepted; so with TLS there is more to go wrong than without."""
 
     row = "tcp"
+    kind = Kind.REDIS
     met = {
         column: UP
         for column, usual in USUAL.items()
@@ -265,11 +263,6 @@ async def unwrapping(target: Address, files: TlsFiles) -> AsyncIterator[Address]
 
     async with talking(script, tls=server_context(files)) as address:
         yield address
-
-
-def address_of(server: RedisServer | RabbitServer | PostgresServer | S3Server) -> Address:
-    """Return where a real server listens."""
-    return Address(server.host, server.port)
 
 
 def secured(ca: Path | None) -> str:
