@@ -69,8 +69,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_itemcollected(item: pytest.Item) -> None:
     """Have a subject's server up before its test: what begins earlier is not left behind by it."""
-    subject = getattr(item, "callspec", None) and item.callspec.params.get("subject")
-    if isinstance(item, pytest.Function) and isinstance(subject, Subject):
+    if not isinstance(item, pytest.Function) or not hasattr(item, "callspec"):
+        return
+    subject = item.callspec.params.get("subject")
+    if isinstance(subject, Subject):
         pattern = OF_THE_MODULE if "breakable" in item.fixturenames else OF_THE_SESSION
         item.fixturenames.insert(0, pattern.format(subject.kind))
 

@@ -1,6 +1,6 @@
 """The rows of the matrix that ask over the network: how each is configured, and what satisfies it.
 
-What a check makes of a fault is its own: `met` has what differs from what most make of it.
+What each makes of a fault stands in two tables: what most do, and who differs.
 """
 
 import asyncio
@@ -50,6 +50,22 @@ USUAL: Final[Mapping[str, Expected]] = {
     "clock jumped by an hour": UP,
 }
 """What most checks make of a fault."""
+DIFFERENT: Final[Mapping[str, Mapping[str, Expected]]] = {
+    "redis": {
+        "plain text on a TLS port": down(Reason.TIMEOUT),  # it waits for a line's end that never comes
+    },
+    "rabbitmq-delivery": {
+        "permission removed": UP,  # what it may not see is a warning, unless the check is strict
+    },
+    "http": {"endless reply": UP, "oversized reply": UP},  # the status has come, and nothing else was asked
+    "tcp": {  # whatever a server says, it has accepted
+        column: UP
+        for column, usual in USUAL.items()
+        if usual.reason not in (Reason.REFUSED, Reason.TLS, Reason.DNS)
+    }
+    | dict.fromkeys(("black hole", "DNS silent", "plain text on a TLS port"), down(Reason.TIMEOUT)),
+}
+"""By row, what its check makes of a fault instead."""
 
 
 class Kind(StrEnum):
@@ -83,8 +99,6 @@ class Subject(ABC):
     row: ClassVar[str]
     kind: ClassVar[Kind]
     """What can satisfy it."""
-    met: ClassVar[Mapping[str, Expected]] = {}
-    """What it makes of a fault, where that is not the usual."""
 
     @abstractmethod
     def keys(self, address: Address, *, ca: Path | None = None) -> Keys:
@@ -94,7 +108,7 @@ class Subject(ABC):
         """Return where it asks its server."""
         return Address(server.host, server.port)
 
-    def furnish(self, server: Server) -> None:
+    def furnish(self, server: Server) -> None:  # noqa: B027 - most look for nothing
         """Give a server that has just started what the check looks for."""
 
     @asynccontextmanager
@@ -112,7 +126,7 @@ class Subject(ABC):
 
     def expected(self, column: str) -> Expected:
         """Return what it makes of a fault."""
-        return self.met.get(column, USUAL[column])
+        return DIFFERENT.get(self.row, {}).get(column, USUAL[column])
 
     def __repr__(self) -> str:
         return self.row
@@ -121,7 +135,6 @@ class Subject(ABC):
 class Redis(Subject):
     row = "redis"
     kind = Kind.REDIS
-    met = {"plain text on a TLS port": down(Reason.TIMEOUT)}  # it waits for a line's end that never comes
 
     def keys(self, address: Address, *, ca: Path | None = None) -> Keys:
         return {"type": "redis", "url": f"redis{secured(ca)}://{address}/0", "write": True, **trusting(ca)}
@@ -200,7 +213,6 @@ class S3(Subject):
 class Http(Subject):
     row = "http"
     kind = Kind.S3
-    met = {"endless reply": UP, "oversized reply": UP}
 
     def keys(self, address: Address, *, ca: Path | None = None) -> Keys:
         return {"type": "http", "url": f"http{secured(ca)}://{address}/", **trusting(ca)}
@@ -212,15 +224,8 @@ class Http(Subject):
 
 
 class Tcp(Subject):
-    """Whatever a server says, it has accepted; so with TLS there is more to go wrong than without."""
-
     row = "tcp"
     kind = Kind.REDIS
-    met = {
-        column: UP
-        for column, usual in USUAL.items()
-        if usual.reason not in (Reason.REFUSED, Reason.TLS, Reason.DNS)
-    } | dict.fromkeys(("black hole", "DNS silent", "plain text on a TLS port"), down(Reason.TIMEOUT))
 
     def keys(self, address: Address, *, ca: Path | None = None) -> Keys:
         return {"type": "tcp", "host": address.host, "port": address.port, **trusting(ca)}
