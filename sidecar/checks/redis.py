@@ -38,7 +38,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import AsyncExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final, cast
 from urllib.parse import parse_qs
 
 from sidecar.checks._connect import connection_failure
@@ -57,6 +57,9 @@ redis = Driver("redis.asyncio", extra="redis")
 KEY_PREFIX: Final = "sidecar:probe:"
 KEY_LIFETIME: Final = 60
 """Seconds after which a key goes that we could not delete."""
+
+REPLY_LIMIT: Final = 64 * 1024
+"""Bytes of one string in a reply: none that we ask for is nearly as long."""
 
 _NUMBER: Final = re.compile(r"[0-9]{0,9}")
 _REASONS: Final[Mapping[str, Reason]] = {
@@ -164,7 +167,8 @@ class RedisCheck:
         if self._connection is None:
             connection = self._new_connection()
             # The driver offers no other way to speak over a connection that it has not dialled.
-            connection._reader, connection._writer = await self._dialer.dial()  # noqa: SLF001
+            reader, connection._writer = await self._dialer.dial()  # noqa: SLF001
+            connection._reader = cast("asyncio.StreamReader", _ShortReplies(reader))  # noqa: SLF001
             self.connections_opened += 1
             self._connection = connection
             await connection.on_connect()
@@ -200,6 +204,27 @@ class RedisCheck:
         await talk.expect(b"OK", "SET", key, nonce, "EX", str(KEY_LIFETIME))
         await talk.expect(nonce.encode(), "GET", key)
         await talk.expect(1, "DEL", key)
+
+
+class _ShortReplies:
+    """The reader that the driver gets: the driver itself would gather whatever length a reply announces."""
+
+    def __init__(self, reader: asyncio.StreamReader) -> None:
+        self._whole = reader
+
+    def __getattr__(self, name: str) -> Any:
+        """Return what the reader itself has."""
+        return getattr(self._whole, name)
+
+    async def readexactly(self, size: int) -> bytes:
+        """Return the next bytes, as many.
+
+        Raises:
+            ValueError: they are more than any reply that we ask for.
+        """
+        if size > REPLY_LIMIT:
+            raise ValueError(f"a reply of {size} bytes")
+        return await self._whole.readexactly(size)
 
 
 @dataclass(frozen=True, slots=True)

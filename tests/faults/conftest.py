@@ -1,6 +1,6 @@
 """Which cells run, and where their outcomes are written: `pytest tests/faults --record-cells FILE`."""
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -9,16 +9,50 @@ import pytest
 from sidecar.checks import rabbitmq_inflight
 from tests.faults.recording import Recorder
 from tests.faults.subjects import Servers, Subject
+from tools.servers import PostgresServer, RedisServer, S3Server, Server
 
 HERE: Final = Path(__file__).parent
+OF_THE_SESSION: Final = "{}_server"
+OF_THE_MODULE: Final = "breakable_{}"
 RECORDER: Final = pytest.StashKey[Recorder]()
 
 
 @pytest.fixture
 def servers(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Servers:
-    """Return the real servers, with no time between two readings of what is in flight."""
+    """Return the session's servers, with no time between two readings of what is in flight."""
     monkeypatch.setattr(rabbitmq_inflight, "APART", 0.0)
-    return Servers(request)
+    return Servers(request, OF_THE_SESSION)
+
+
+@pytest.fixture
+def breakable(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Servers:
+    """Return servers that the test may kill and pause, each whole again for the next test."""
+    monkeypatch.setattr(rabbitmq_inflight, "APART", 0.0)
+    return Servers(request, OF_THE_MODULE)
+
+
+@pytest.fixture(scope="module")
+def breakable_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Yield the module's Redis."""
+    yield from _running(RedisServer(tmp_path_factory.mktemp("redis")))
+
+
+@pytest.fixture(scope="module")
+def breakable_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Yield the module's PostgreSQL."""
+    yield from _running(PostgresServer(tmp_path_factory.mktemp("postgres"), password="secret"))
+
+
+@pytest.fixture(scope="module")
+def breakable_s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Yield the module's stand-in for S3."""
+    yield from _running(S3Server(tmp_path_factory.mktemp("s3")))
+
+
+def _running(server: Server) -> Iterator[Server]:
+    with server:
+        yield server
+        server.kill()  # nobody needs its data any more
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -35,9 +69,12 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_itemcollected(item: pytest.Item) -> None:
     """Have a subject's server up before its test: what begins earlier is not left behind by it."""
-    subject = getattr(item, "callspec", None) and item.callspec.params.get("subject")
-    if isinstance(item, pytest.Function) and isinstance(subject, Subject):
-        item.fixturenames[:0] = subject.needs
+    if not isinstance(item, pytest.Function) or not hasattr(item, "callspec"):
+        return
+    subject = item.callspec.params.get("subject")
+    if isinstance(subject, Subject):
+        pattern = OF_THE_MODULE if "breakable" in item.fixturenames else OF_THE_SESSION
+        item.fixturenames.insert(0, pattern.format(subject.kind))
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

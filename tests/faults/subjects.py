@@ -1,12 +1,13 @@
 """The rows of the matrix that ask over the network: how each is configured, and what satisfies it.
 
-What a check makes of a fault is its own: `met` has what differs from what most make of it.
+What each makes of a fault stands in two tables: what most do, and who differs.
 """
 
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
+from enum import StrEnum
 from pathlib import Path
 from typing import ClassVar, Final
 
@@ -15,10 +16,10 @@ import pytest
 from sidecar.core.check import Reason
 from tests.checks.contract import Keys
 from tests.faults.drill import UP, Expected, down
-from tests.network import Address, Connection, FakeDns, silent, talking
+from tests.network import Address, Connection, silent, talking
 from tests.network.fakes import first_of
 from tests.network.tls import server_context
-from tools.servers import PostgresServer, RabbitServer, RedisServer, S3Server, TlsFiles
+from tools.servers import RabbitServer, S3Server, Server, TlsFiles
 
 BUCKET: Final = "faults"
 USUAL: Final[Mapping[str, Expected]] = {
@@ -49,31 +50,45 @@ USUAL: Final[Mapping[str, Expected]] = {
     "clock jumped by an hour": UP,
 }
 """What most checks make of a fault."""
+DIFFERENT: Final[Mapping[str, Mapping[str, Expected]]] = {
+    "redis": {
+        "plain text on a TLS port": down(Reason.TIMEOUT),  # it waits for a line's end that never comes
+    },
+    "rabbitmq-delivery": {
+        "permission removed": UP,  # what it may not see is a warning, unless the check is strict
+    },
+    "http": {"endless reply": UP, "oversized reply": UP},  # the status has come, and nothing else was asked
+    "tcp": {  # whatever a server says, it has accepted
+        column: UP
+        for column, usual in USUAL.items()
+        if usual.reason not in (Reason.REFUSED, Reason.TLS, Reason.DNS)
+    }
+    | dict.fromkeys(("black hole", "DNS silent", "plain text on a TLS port"), down(Reason.TIMEOUT)),
+}
+"""By row, what its check makes of a fault instead."""
+
+
+class Kind(StrEnum):
+    """A sort of real server."""
+
+    REDIS = "redis"
+    RABBIT = "rabbit"
+    POSTGRES = "postgres"
+    S3 = "s3"
 
 
 class Servers:
-    """The real servers of the test session, started when they are first asked for."""
+    """Real servers, by the fixtures that have them: `pattern` names one for each kind."""
 
-    def __init__(self, request: pytest.FixtureRequest) -> None:
+    def __init__(self, request: pytest.FixtureRequest, pattern: str) -> None:
         self._request = request
+        self._pattern = pattern
 
-    @property
-    def redis(self) -> RedisServer:
-        return self._request.getfixturevalue("redis_server")  # type: ignore[no-any-return]
+    def get(self, kind: Kind) -> Server:
+        """Return the server of a kind."""
+        return self._request.getfixturevalue(self._pattern.format(kind))  # type: ignore[no-any-return]
 
-    @property
-    def rabbit(self) -> RabbitServer:
-        return self._request.getfixturevalue("rabbit_server")  # type: ignore[no-any-return]
-
-    @property
-    def postgres(self) -> PostgresServer:
-        return self._request.getfixturevalue("postgres_server")  # type: ignore[no-any-return]
-
-    @property
-    def s3(self) -> S3Server:
-        return self._request.getfixturevalue("s3_server")  # type: ignore[no-any-return]
-
-    def start_postgres(self, tls: TlsFiles) -> PostgresServer:
+    def start_postgres(self, tls: TlsFiles) -> Server:
         """Start one of the test's own."""
         return self._request.getfixturevalue("start_postgres")(tls=tls, password="secret")  # type: ignore[no-any-return]
 
@@ -82,18 +97,26 @@ class Subject(ABC):
     """A check type that meets faults."""
 
     row: ClassVar[str]
-    needs: ClassVar[tuple[str, ...]] = ()
-    """Fixtures: the real servers of the session that it asks."""
-    met: ClassVar[Mapping[str, Expected]] = {}
-    """What it makes of a fault, where that is not the usual."""
+    kind: ClassVar[Kind]
+    """What can satisfy it."""
 
     @abstractmethod
     def keys(self, address: Address, *, ca: Path | None = None) -> Keys:
         """Return the keys of a check of what is at an address; over TLS where an authority is given."""
 
-    @abstractmethod
-    def serve(self, servers: Servers) -> AbstractAsyncContextManager[Address]:
+    def address(self, server: Server) -> Address:
+        """Return where it asks its server."""
+        return Address(server.host, server.port)
+
+    def furnish(self, server: Server) -> None:  # noqa: B027 - most look for nothing
+        """Give a server that has just started what the check looks for."""
+
+    @asynccontextmanager
+    async def serve(self, servers: Servers) -> AsyncIterator[Address]:
         """Bring up what satisfies the check."""
+        server = servers.get(self.kind)
+        self.furnish(server)
+        yield self.address(server)
 
     @asynccontextmanager
     async def serve_tls(self, servers: Servers, files: TlsFiles) -> AsyncIterator[Address]:
@@ -103,7 +126,7 @@ class Subject(ABC):
 
     def expected(self, column: str) -> Expected:
         """Return what it makes of a fault."""
-        return self.met.get(column, USUAL[column])
+        return DIFFERENT.get(self.row, {}).get(column, USUAL[column])
 
     def __repr__(self) -> str:
         return self.row
@@ -111,33 +134,24 @@ class Subject(ABC):
 
 class Redis(Subject):
     row = "redis"
-    needs = ("redis_server",)
-    met = {"plain text on a TLS port": down(Reason.TIMEOUT)}  # it waits for a line's end that never comes
+    kind = Kind.REDIS
 
     def keys(self, address: Address, *, ca: Path | None = None) -> Keys:
         return {"type": "redis", "url": f"redis{secured(ca)}://{address}/0", "write": True, **trusting(ca)}
 
-    @asynccontextmanager
-    async def serve(self, servers: Servers) -> AsyncIterator[Address]:
-        yield address_of(servers.redis)
-
 
 class Rabbit(Subject):
     row = "rabbitmq"
-    needs = ("rabbit_server",)
+    kind = Kind.RABBIT
 
     def keys(self, address: Address, *, ca: Path | None = None) -> Keys:
         url = f"amqp{secured(ca)}://guest:guest@{address}/"
         return {"type": "rabbitmq", "url": url, "round_trip": True, **trusting(ca)}
 
-    @asynccontextmanager
-    async def serve(self, servers: Servers) -> AsyncIterator[Address]:
-        yield address_of(servers.rabbit)
-
 
 class Delivery(Subject):
     row = "rabbitmq-delivery"
-    needs = ("rabbit_server",)
+    kind = Kind.RABBIT
 
     def keys(self, address: Address, *, ca: Path | None = None) -> Keys:
         return {
@@ -148,9 +162,9 @@ class Delivery(Subject):
             **trusting(ca),
         }
 
-    @asynccontextmanager
-    async def serve(self, servers: Servers) -> AsyncIterator[Address]:
-        yield Address(servers.rabbit.host, servers.rabbit.management_port)
+    def address(self, server: Server) -> Address:
+        assert isinstance(server, RabbitServer)
+        return Address(server.host, server.management_port)
 
 
 class Inflight(Delivery):
@@ -164,7 +178,7 @@ class Inflight(Delivery):
 
 class Postgres(Subject):
     row = "postgres"
-    needs = ("postgres_server",)
+    kind = Kind.POSTGRES
 
     def keys(self, address: Address, *, ca: Path | None = None) -> Keys:
         mode = "" if ca else "?sslmode=disable"
@@ -172,17 +186,13 @@ class Postgres(Subject):
         return {"type": "postgres", "url": url, "writable": True, **trusting(ca)}
 
     @asynccontextmanager
-    async def serve(self, servers: Servers) -> AsyncIterator[Address]:
-        yield address_of(servers.postgres)
-
-    @asynccontextmanager
     async def serve_tls(self, servers: Servers, files: TlsFiles) -> AsyncIterator[Address]:
-        yield address_of(servers.start_postgres(files))
+        yield self.address(servers.start_postgres(files))
 
 
 class S3(Subject):
     row = "s3"
-    needs = ("s3_server",)
+    kind = Kind.S3
 
     def keys(self, address: Address, *, ca: Path | None = None) -> Keys:
         return {
@@ -195,15 +205,14 @@ class S3(Subject):
             **trusting(ca),
         }
 
-    @asynccontextmanager
-    async def serve(self, servers: Servers) -> AsyncIterator[Address]:
-        servers.s3.create_bucket(BUCKET)
-        yield address_of(servers.s3)
+    def furnish(self, server: Server) -> None:
+        assert isinstance(server, S3Server)
+        server.create_bucket(BUCKET)
 
 
 class Http(Subject):
     row = "http"
-    met = {"endless reply": UP, "oversized reply": UP}
+    kind = Kind.S3
 
     def keys(self, address: Address, *, ca: Path | None = None) -> Keys:
         return {"type": "http", "url": f"http{secured(ca)}://{address}/", **trusting(ca)}
@@ -215,14 +224,8 @@ class Http(Subject):
 
 
 class Tcp(Subject):
-    """Whatever a server says, it has accepted; so with TLS there is more to go wrong than without."""
-
     row = "tcp"
-    met = {
-        column: UP
-        for column, usual in USUAL.items()
-        if usual.reason not in (Reason.REFUSED, Reason.TLS, Reason.DNS)
-    } | dict.fromkeys(("black hole", "DNS silent", "plain text on a TLS port"), down(Reason.TIMEOUT))
+    kind = Kind.REDIS
 
     def keys(self, address: Address, *, ca: Path | None = None) -> Keys:
         return {"type": "tcp", "host": address.host, "port": address.port, **trusting(ca)}
@@ -265,11 +268,6 @@ async def unwrapping(target: Address, files: TlsFiles) -> AsyncIterator[Address]
 
     async with talking(script, tls=server_context(files)) as address:
         yield address
-
-
-def address_of(server: RedisServer | RabbitServer | PostgresServer | S3Server) -> Address:
-    """Return where a real server listens."""
-    return Address(server.host, server.port)
 
 
 def secured(ca: Path | None) -> str:

@@ -1,4 +1,4 @@
-"""Names that stop to resolve. A connection that is held does not notice: it is cut, as it would be one day."""
+"""Names that stop to resolve. A held connection does not notice: it is cut, as it would be one day."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractContextManager, asynccontextmanager
