@@ -101,23 +101,24 @@ async def consuming(broker: RabbitServer) -> AsyncIterator[None]:
 @asynccontextmanager
 async def publishing_to_nowhere(broker: RabbitServer) -> AsyncIterator[None]:
     """Let somebody publish what no queue gets, until the statistics know all of it."""
-    sent = 0
+    is_over = asyncio.Event()
 
-    async def publish(channel: AbstractChannel) -> None:
-        nonlocal sent
-        while True:
-            sent += 1
+    async def publish(channel: AbstractChannel) -> int:
+        sent = 0
+        while not is_over.is_set():
             await channel.basic_publish(b"", routing_key="nowhere")
+            sent += 1
             await asyncio.sleep(0.05)
+        return sent
 
     async with connected(broker, vhost=VHOST) as connection:
-        publisher = asyncio.create_task(publish(await connection.channel()))
+        publishing = asyncio.create_task(publish(await connection.channel()))
         try:
             await until(lambda: dropped(broker))
             yield
         finally:
-            publisher.cancel()
-            await asyncio.wait({publisher})
+            is_over.set()
+            sent = await publishing
         await until(lambda: dropped(broker) == sent)
 
 

@@ -120,11 +120,26 @@ TROUBLES: Final[Mapping[str, Trouble[PostgresServer]]] = {
         told="once is not valid",
     ),
 }
+OF_A_KEPT_CONNECTION: Final = {
+    column: trouble for column, trouble in TROUBLES.items() if column != "too many connections"
+}
+"""Who has a connection does not notice that others get none."""
 
 
 @pytest.mark.parametrize("trouble", cells_of("postgres", TROUBLES))
 async def test_a_postgres_in_trouble(trouble: Trouble[PostgresServer], server: PostgresServer) -> None:
     async with drill({"type": "postgres", "url": server.url_for("app"), **trouble.keys}) as it:
+        await trouble.meet(server, it)
+
+    await wait_for_backends(server, 0)
+
+
+@pytest.mark.parametrize("trouble", cells_of("postgres", OF_A_KEPT_CONNECTION, pytest.mark.faults))
+async def test_a_kept_connection_to_a_postgres_in_trouble(
+    trouble: Trouble[PostgresServer], server: PostgresServer
+) -> None:
+    keys = {"type": "postgres", "url": server.url_for("app"), "keep": True, **trouble.keys}
+    async with drill(keys) as it:
         await trouble.meet(server, it)
 
     await wait_for_backends(server, 0)
