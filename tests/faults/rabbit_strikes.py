@@ -61,8 +61,8 @@ def shut_out(broker: RabbitServer) -> AbstractAsyncContextManager[None]:
 
 @asynccontextmanager
 async def disconnected(broker: RabbitServer) -> AsyncIterator[None]:
-    """Close the user's connections, as soon as the statistics know one."""
-    await until(lambda: broker.disconnect(USER))
+    """Close the user's connections, once and for a moment."""
+    await aside(lambda: broker.disconnect(USER))
     yield
 
 
@@ -85,7 +85,7 @@ async def losing_a_worker(broker: RabbitServer) -> AsyncIterator[None]:
     async with working(broker, USER, vhost=VHOST) as worker:
         await worker.take(1)
         yield
-        await until(lambda: broker.disconnect(USER))
+        await aside(lambda: broker.disconnect(USER))
 
 
 @asynccontextmanager

@@ -28,6 +28,7 @@ from tests.faults.rabbit_strikes import (
     without_queue,
     without_vhost,
 )
+from tests.faults.strikes import aside
 from tests.faults.troubles import Strike, Trouble, cells_of
 from tools.servers import QUICK_STATISTICS, RabbitServer
 
@@ -158,7 +159,7 @@ async def test_consumers_that_an_operator_disconnects_are_missed(broker: RabbitS
 
         @asynccontextmanager
         async def losing_the_worker(broker: RabbitServer) -> AsyncIterator[None]:
-            await until(lambda: broker.disconnect(broker.user))
+            await aside(lambda: broker.disconnect(broker.user))
             await until(lambda: consumers(broker) == 0)
             yield
             await worker.enter_async_context(consuming(broker))
