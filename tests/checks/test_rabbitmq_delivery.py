@@ -6,7 +6,7 @@ import re
 import ssl
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Final
 from urllib.parse import quote, unquote
@@ -48,11 +48,8 @@ Act = Callable[[], Awaitable[object]]
 
 
 @pytest.fixture(scope="module")
-def _rabbit_of_the_module(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitServer]:
-    """Yield the broker that `breakable_rabbit` lends, in a hurry with its statistics."""
-    with RabbitServer(tmp_path_factory.mktemp("rabbit"), config=QUICK_STATISTICS) as server:
-        yield server
-        server.kill()
+def rabbit_config() -> Sequence[str]:
+    return QUICK_STATISTICS
 
 
 @pytest.fixture

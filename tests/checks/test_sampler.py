@@ -39,10 +39,8 @@ Told = list[tuple[Standing, str]]
 
 
 @pytest.fixture(scope="module")
-def _rabbit_of_the_module(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    with RabbitServer(tmp_path_factory.mktemp("rabbit"), config=QUICK_STATISTICS) as server:
-        yield server
-        server.kill()
+def rabbit_config() -> Sequence[str]:
+    return QUICK_STATISTICS
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """RabbitMQ's own faults: a real broker with alarms, and what operators and publishers do to its clients."""
 
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Final
 
@@ -42,11 +42,8 @@ NOT_FOUND: Final = down(Reason.NOT_FOUND)
 
 
 @pytest.fixture(scope="module")
-def _rabbit_of_the_module(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitServer]:
-    """Yield the broker that `breakable_rabbit` lends, in a hurry with its statistics."""
-    with RabbitServer(tmp_path_factory.mktemp("rabbit"), config=QUICK_STATISTICS) as server:
-        yield server
-        server.kill()
+def rabbit_config() -> Sequence[str]:
+    return QUICK_STATISTICS
 
 
 @pytest.fixture
@@ -88,14 +85,14 @@ OF_A_CONNECTION: Final[Troubles] = {
     "revoked permission": Trouble(
         strike=shut_out, expected=FORBIDDEN, told=f"access to vhost '{VHOST}' refused for user '{USER}'"
     ),
-    "queue deleted": Trouble(strike=without_queue, expected=NOT_FOUND, told=f"has no queue {QUEUE}"),
+    "queue deleted under us": Trouble(strike=without_queue, expected=NOT_FOUND, told=f"has no queue {QUEUE}"),
 }
 OF_A_CONTRACT: Final[Troubles] = {
     "memory alarm": Trouble(strike=low_on_memory, expected=UNAVAILABLE, told="takes no messages"),
     "disk alarm": Trouble(strike=low_on_disk, expected=UNAVAILABLE, told="takes no messages"),
     "missing vhost": Trouble(strike=without_vhost, expected=NOT_FOUND, told=f"has no virtual host {VHOST}"),
     "revoked permission": Trouble(strike=shut_out, expected=FORBIDDEN, told="Not management user"),
-    "queue deleted": Trouble(strike=without_queue, expected=NOT_FOUND, told=f"{QUEUE} does not exist"),
+    "queue deleted under us": Trouble(strike=without_queue, expected=NOT_FOUND, told="does not exist"),
     "unroutable": Trouble(
         keys={"unroutable": "forbid"},
         strike=publishing_to_nowhere,
@@ -113,7 +110,7 @@ OF_A_DRAIN: Final[Troubles] = {
 NO_TROUBLE_OF_A_DRAIN: Final[Mapping[str, Strike[RabbitServer]]] = {
     "memory alarm": low_on_memory,
     "disk alarm": low_on_disk,
-    "queue deleted": without_queue,
+    "queue deleted under us": without_queue,
     "unroutable": publishing_to_nowhere,
 }
 
