@@ -14,7 +14,13 @@ def cells(samples: Mapping[str, str], *, subjects: Sequence[Subject] = SUBJECTS)
 
 
 def _cell(subject: Subject, column: str, sample: str) -> ParameterSet:
-    marks = [pytest.mark.cell(subject.row, column)]
-    if subject.row != sample:
-        marks.append(pytest.mark.faults)
-    return pytest.param(subject, column, marks=marks, id=f"{subject.row} {column}")
+    name = f"{subject.row} {column}"
+    return cell(subject.row, column, subject, column, is_sample=subject.row == sample, name=name)
+
+
+def cell(
+    row: str, column: str, *values: object, is_sample: bool = False, name: str | None = None
+) -> ParameterSet:
+    """Return one cell with the values of its test; `make test` tries those that are samples."""
+    marks = [pytest.mark.cell(row, column), *([] if is_sample else [pytest.mark.faults])]
+    return pytest.param(*values, marks=marks, id=name or column)

@@ -7,6 +7,7 @@ from typing import Final
 import pytest
 
 from sidecar.checks import rabbitmq_inflight
+from tests.faults.dns_server import DnsServer
 from tests.faults.recording import Recorder
 from tests.faults.subjects import Servers, Subject
 from tools.servers import PostgresServer, RedisServer, S3Server, Server
@@ -47,6 +48,12 @@ def breakable_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ser
 def breakable_s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """Yield the module's stand-in for S3."""
     yield from _running(S3Server(tmp_path_factory.mktemp("s3")))
+
+
+@pytest.fixture(scope="module")
+def breakable_dns(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Yield the module's DNS server."""
+    yield from _running(DnsServer(tmp_path_factory.mktemp("dns")))
 
 
 def _running(server: Server) -> Iterator[Server]:

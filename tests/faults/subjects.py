@@ -75,6 +75,7 @@ class Kind(StrEnum):
     RABBIT = "rabbit"
     POSTGRES = "postgres"
     S3 = "s3"
+    DNS = "dns"
 
 
 class Servers:
@@ -236,7 +237,19 @@ class Tcp(Subject):
             yield address
 
 
+class Dns(Subject):
+    """Asks over UDP, so that what befalls connections does not befall it."""
+
+    row = "dns"
+    kind = Kind.DNS
+
+    def keys(self, address: Address, *, ca: Path | None = None) -> Keys:  # noqa: ARG002 - it knows no TLS
+        at = {"server": address.host, "port": address.port}
+        return {"type": "dns", "hostname": "up.test", "record": "A", **at}
+
+
 SUBJECTS: Final = (Redis(), Rabbit(), Delivery(), Inflight(), Postgres(), S3(), Http(), Tcp())
+"""All that connect by TCP."""
 
 
 async def answer_http(connection: Connection) -> None:

@@ -3,14 +3,17 @@
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Final
 
 import pytest
 
+from sidecar.core.check import Reason
 from sidecar.runtime.clock import Clock
 from tests.faults.cells import cells
-from tests.faults.drill import Drill, drill
-from tests.faults.subjects import Servers, Subject
+from tests.faults.drill import UP, Drill, down, drill
+from tests.faults.subjects import Dns, Servers, Subject
+from tests.network import FakeDns
 
 HOUR: Final = 3600.0
 SAMPLES: Final[Mapping[str, str]] = {"clock jumped by an hour": "redis"}
@@ -55,3 +58,33 @@ async def test_a_clock_that_jumps_by_an_hour(
         await it.survives(wall.jumping(jump, it), subject.expected(column))
 
         assert it.changes == 1
+
+
+@pytest.mark.cell("dns", "clock jumped by an hour")
+@pytest.mark.faults
+async def test_a_clock_that_jumps_while_a_name_is_asked_for(wall: WallClock) -> None:
+    async with (
+        FakeDns({"up.test": ["192.0.2.1"]}) as dns,
+        drill(Dns().keys(dns.address), clock=Clock(wall=wall)) as it,
+    ):
+        await it.survives(wall.jumping(HOUR, it), UP)
+
+
+@pytest.mark.cell("exec", "clock jumped by an hour")
+@pytest.mark.faults
+async def test_a_clock_that_jumps_while_commands_run(wall: WallClock) -> None:
+    async with drill({"type": "exec", "command": ["true"]}, clock=Clock(wall=wall)) as it:
+        await it.survives(wall.jumping(HOUR, it), UP)
+
+
+@pytest.mark.cell("file", "clock jumped by an hour")
+@pytest.mark.parametrize("jump", [HOUR, -HOUR], ids=["forward", "back"])
+async def test_a_clock_that_jumps_makes_a_file_old_until_it_is_written_again(
+    tmp_path: Path, jump: float, wall: WallClock
+) -> None:
+    heartbeat = tmp_path / "heartbeat"
+    heartbeat.touch()
+    keys = {"type": "file", "path": str(heartbeat), "max_age": "5m"}
+    async with drill(keys, clock=Clock(wall=wall)) as it:
+        expected = down(Reason.CONTRACT) if jump > 0 else UP
+        await it.survives(wall.jumping(jump, it), expected)

@@ -2,14 +2,13 @@
 
 import struct
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Final
 
 import pytest
 
 from tests.faults.cells import cells
 from tests.faults.drill import drill
-from tests.faults.strikes import leading
+from tests.faults.strikes import begin_to_measure, leading, peak
 from tests.faults.subjects import Servers, Subject
 from tests.network import Connection, Proxy, talking
 
@@ -50,14 +49,3 @@ async def test_a_reply_of_a_gibibyte(subject: Subject, column: str, servers: Ser
         await it.survives(leading(proxy, oversized, back_to=up), subject.expected(column))
 
         assert peak() - before < ROOM
-
-
-def begin_to_measure() -> int:
-    """Return the bytes of memory that this process holds, from which `peak` begins (proc(5))."""
-    Path("/proc/self/clear_refs").write_text("5")
-    return peak()
-
-
-def peak() -> int:
-    """Return the most bytes of memory that this process has held since."""
-    return int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0]) * 1024

@@ -10,7 +10,7 @@ import pytest
 from tests.faults.cells import cells
 from tests.faults.drill import UP, Drill, drill
 from tests.faults.strikes import aside, doing
-from tests.faults.subjects import Servers, Subject
+from tests.faults.subjects import SUBJECTS, Dns, Servers, Subject
 from tests.network import Proxy
 from tools.servers import Server
 
@@ -21,7 +21,7 @@ PAUSED: Final[Mapping[str, str]] = {"SIGSTOP 1s": "redis"}
 RESTARTED: Final[Mapping[str, str]] = {"restarted in mid-run": "s3"}
 
 
-@pytest.mark.parametrize(("subject", "column"), cells(STRUCK))
+@pytest.mark.parametrize(("subject", "column"), cells(STRUCK, subjects=(*SUBJECTS, Dns())))
 async def test_a_server_that_is_gone_or_hangs(subject: Subject, column: str, breakable: Servers) -> None:
     server = breakable.get(subject.kind)
     subject.furnish(server)
@@ -36,7 +36,7 @@ async def test_a_server_that_is_gone_or_hangs(subject: Subject, column: str, bre
         await it.survives(fault, subject.expected(column))
 
 
-@pytest.mark.parametrize(("subject", "column"), cells(PAUSED))
+@pytest.mark.parametrize(("subject", "column"), cells(PAUSED, subjects=(*SUBJECTS, Dns())))
 async def test_a_server_that_hangs_for_less_than_a_deadline(
     subject: Subject, column: str, breakable: Servers
 ) -> None:

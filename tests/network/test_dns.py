@@ -90,8 +90,13 @@ async def test_slow_name_answers_late_and_holds_up_no_other() -> None:
 
 async def test_trouble_begins_and_ends() -> None:
     async with FakeDns({"good.test": ["192.0.2.1"]}, ttl=0) as dns:
-        with dns.trouble(failing={"good.test": Rcode.NXDOMAIN}), pytest.raises(aiodns.error.DNSError):
-            await ask(dns, "good.test")
+        for trouble in (
+            dns.trouble(failing={"good.test": Rcode.NXDOMAIN}),
+            dns.trouble(garbled=["good.test"]),
+            dns.refuse(),
+        ):
+            with trouble, pytest.raises(aiodns.error.DNSError):
+                await ask(dns, "good.test", patience=0.3)
 
         assert await ask(dns, "good.test") == [{"addr": "192.0.2.1"}]
 
