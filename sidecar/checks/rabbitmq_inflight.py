@@ -168,7 +168,7 @@ class RabbitmqInflightCheck:
     async def _channels(self, visit: Visit) -> Sequence[Mapping[str, Any]]:
         wanted = self._config.connection_name
         if wanted is None:
-            return await self._channels_by_address(visit)
+            return await self._of_this_pod(visit, "channels", COLUMNS)
         named = self._listed(await visit.get("connections", columns=("name", "user_provided_name")))
         ours = [each.get("name") for each in named if each.get("user_provided_name") == wanted]
         return [
@@ -178,9 +178,6 @@ class RabbitmqInflightCheck:
                 await visit.get("connections", str(name), "channels", columns=COLUMNS)
             )
         ]
-
-    async def _channels_by_address(self, visit: Visit) -> Sequence[Mapping[str, Any]]:
-        return await self._of_this_pod(visit, "channels", COLUMNS)
 
     async def _shows_the_app(self, visit: Visit, channels: Iterable[Mapping[str, Any]]) -> bool:
         """Whether one of the channels is not of a check of ours, which comes from this address as well.
@@ -192,7 +189,7 @@ class RabbitmqInflightCheck:
             return bool(shown)
         named = await self._of_this_pod(visit, "connections", ("name", "user_provided_name"))
         return any(
-            each.get("name") in shown and not str(each.get("user_provided_name")).startswith(OUR_NAMES)
+            str(each.get("name")) in shown and not str(each.get("user_provided_name")).startswith(OUR_NAMES)
             for each in named
         )
 

@@ -9,6 +9,7 @@ import asyncpg
 import pytest
 
 from sidecar.core.check import Reason
+from tests.checks.contract import Keys
 from tests.checks.postgres_clients import locked, wait_for_backends
 from tests.faults.drill import down, drill
 from tests.faults.strikes import aside, doing
@@ -126,9 +127,13 @@ OF_A_KEPT_CONNECTION: Final = {
 """Who has a connection does not notice that others get none."""
 
 
+def keys(server: PostgresServer, trouble: Trouble[PostgresServer], **more: object) -> Keys:
+    return {"type": "postgres", "url": server.url_for("app"), **trouble.keys, **more}
+
+
 @pytest.mark.parametrize("trouble", cells_of("postgres", TROUBLES))
 async def test_a_postgres_in_trouble(trouble: Trouble[PostgresServer], server: PostgresServer) -> None:
-    async with drill({"type": "postgres", "url": server.url_for("app"), **trouble.keys}) as it:
+    async with drill(keys(server, trouble)) as it:
         await trouble.meet(server, it)
 
     await wait_for_backends(server, 0)
@@ -138,8 +143,16 @@ async def test_a_postgres_in_trouble(trouble: Trouble[PostgresServer], server: P
 async def test_a_kept_connection_to_a_postgres_in_trouble(
     trouble: Trouble[PostgresServer], server: PostgresServer
 ) -> None:
-    keys = {"type": "postgres", "url": server.url_for("app"), "keep": True, **trouble.keys}
-    async with drill(keys) as it:
+    async with drill(keys(server, trouble, keep=True)) as it:
         await trouble.meet(server, it)
+
+    await wait_for_backends(server, 0)
+
+
+@pytest.mark.parametrize("trouble", cells_of("postgres", TROUBLES, pytest.mark.faults))
+async def test_a_postgres_that_is_in_trouble_already(
+    trouble: Trouble[PostgresServer], server: PostgresServer
+) -> None:
+    await trouble.greet(server, keys(server, trouble))
 
     await wait_for_backends(server, 0)

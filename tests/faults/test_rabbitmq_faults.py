@@ -173,6 +173,27 @@ async def test_a_drain_from_a_broker_in_trouble(trouble: Trouble[RabbitServer], 
         await trouble.meet(broker, it)
 
 
+@pytest.mark.parametrize("trouble", cells_of("rabbitmq", OF_A_CONNECTION, pytest.mark.faults))
+async def test_a_connection_to_a_broker_that_is_in_trouble_already(
+    trouble: Trouble[RabbitServer], broker: RabbitServer
+) -> None:
+    await trouble.greet(broker, keys(broker), deadline=PATIENCE)
+
+
+@pytest.mark.parametrize("trouble", cells_of("rabbitmq-delivery", OF_A_CONTRACT, pytest.mark.faults))
+async def test_a_contract_of_a_broker_that_is_in_trouble_already(
+    trouble: Trouble[RabbitServer], broker: RabbitServer
+) -> None:
+    await trouble.greet(broker, delivery_keys(broker, **trouble.keys), deadline=PATIENCE)
+
+
+@pytest.mark.parametrize("trouble", cells_of("rabbitmq-inflight", OF_A_DRAIN, pytest.mark.faults))
+async def test_a_drain_from_a_broker_that_is_in_trouble_already(
+    trouble: Trouble[RabbitServer], broker: RabbitServer
+) -> None:
+    await trouble.greet(broker, inflight_keys(broker), deadline=PATIENCE)
+
+
 @pytest.mark.parametrize("strike", cells_of("rabbitmq-inflight", NO_TROUBLE_OF_A_DRAIN, pytest.mark.faults))
 async def test_a_drain_that_a_brokers_trouble_does_not_concern(
     strike: Strike[RabbitServer], broker: RabbitServer

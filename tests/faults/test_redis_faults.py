@@ -9,6 +9,7 @@ from typing import Final
 import pytest
 
 from sidecar.core.check import Reason
+from tests.checks.contract import Keys
 from tests.faults.drill import down, drill
 from tests.faults.strikes import aside, doing
 from tests.faults.troubles import Strike, Trouble, cells_of
@@ -109,10 +110,21 @@ TROUBLES: Final[Mapping[str, Trouble[RedisServer]]] = {
 }
 
 
+@pytest.fixture
+def server(start_redis: Callable[..., RedisServer]) -> RedisServer:
+    return start_redis(config=SLOW_TO_LOAD)
+
+
+def keys(server: RedisServer) -> Keys:
+    return {"type": "redis", "url": server.url, "write": True}
+
+
 @pytest.mark.parametrize("trouble", cells_of("redis", TROUBLES))
-async def test_a_redis_in_trouble(
-    trouble: Trouble[RedisServer], start_redis: Callable[..., RedisServer]
-) -> None:
-    server = start_redis(config=SLOW_TO_LOAD)
-    async with drill({"type": "redis", "url": server.url, "write": True}) as it:
+async def test_a_redis_in_trouble(trouble: Trouble[RedisServer], server: RedisServer) -> None:
+    async with drill(keys(server)) as it:
         await trouble.meet(server, it)
+
+
+@pytest.mark.parametrize("trouble", cells_of("redis", TROUBLES, pytest.mark.faults))
+async def test_a_redis_that_is_in_trouble_already(trouble: Trouble[RedisServer], server: RedisServer) -> None:
+    await trouble.greet(server, keys(server))

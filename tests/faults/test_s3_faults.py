@@ -125,6 +125,11 @@ async def test_a_moto_in_trouble(trouble: Trouble[S3Server], moto: S3Server) -> 
         await trouble.meet(moto, it)
 
 
+@pytest.mark.parametrize("trouble", cells_of("s3", OF_MOTO, pytest.mark.faults))
+async def test_a_moto_that_is_in_trouble_already(trouble: Trouble[S3Server], moto: S3Server) -> None:
+    await trouble.greet(moto, keys(moto.url))
+
+
 @pytest.mark.cell("s3", "no permission")
 async def test_a_user_whom_nothing_is_allowed(moto: S3Server) -> None:
     key, secret = moto.add_user("builds")
@@ -137,3 +142,10 @@ async def test_a_store_in_trouble(trouble: Trouble[Store]) -> None:
     store = Store()
     async with store.serve() as address, drill(keys(f"http://{address}", session_token=TOKEN)) as it:
         await trouble.meet(store, it)
+
+
+@pytest.mark.parametrize("trouble", cells_of("s3", OF_A_STORE, pytest.mark.faults))
+async def test_a_store_that_is_in_trouble_already(trouble: Trouble[Store]) -> None:
+    store = Store()
+    async with store.serve() as address:
+        await trouble.greet(store, keys(f"http://{address}", session_token=TOKEN))
