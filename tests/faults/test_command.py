@@ -18,7 +18,7 @@ COMMANDS: Final = {
     "garbage": ("printf '\\377\\000garbage!'; exit 1", down(Reason.CONTRACT)),
     "one byte a second": ("while printf x; do sleep 1; done", down(Reason.TIMEOUT)),
     "endless reply": ("exec yes", down(Reason.TIMEOUT)),
-    "oversized reply": ("head -c 100000000 /dev/zero", UP),
+    "oversized reply": ("head -c 10000000 /dev/zero", UP),
     "killed": ("kill -KILL $$", down(Reason.CONTRACT)),
     "SIGSTOP 1s": ("(sleep 0.1; kill -CONT $$) & kill -STOP $$", UP),
     "SIGSTOP 60s": ("kill -STOP $$", down(Reason.TIMEOUT)),
