@@ -6,7 +6,7 @@ of your own in them, and leave them as they were. What a test kills, pauses or c
 kill, from `breakable_rabbit`.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from typing import Final, TypeVar
 
@@ -102,8 +102,16 @@ def breakable_rabbit(_rabbit_of_the_module: RabbitServer) -> Iterator[RabbitServ
 
 
 @pytest.fixture(scope="module")
-def _rabbit_of_the_module(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitServer]:
-    yield from _running(RabbitServer(tmp_path_factory.mktemp("rabbit")))
+def rabbit_config() -> Sequence[str]:
+    """Return further lines of rabbitmq.conf for `breakable_rabbit`; for a module to say otherwise."""
+    return ()
+
+
+@pytest.fixture(scope="module")
+def _rabbit_of_the_module(
+    tmp_path_factory: pytest.TempPathFactory, rabbit_config: Sequence[str]
+) -> Iterator[RabbitServer]:
+    yield from _running(RabbitServer(tmp_path_factory.mktemp("rabbit"), config=rabbit_config))
 
 
 @pytest.fixture(scope="session")

@@ -38,9 +38,12 @@ _UNBLOCKED: Final = b"\x00\x0a\x00\x3d"
 HEARTBEAT: Final = 10
 """Seconds. A broker that has blocked a connection notices only by its heartbeats that we are gone."""
 
+OUR_NAMES: Final = "sidecar/"
+"""How the names begin under which the broker knows our connections; the check's follows."""
+
 
 class Link:
-    """One connection to a broker. Whoever makes it closes it.
+    """One connection to a broker, for the check called `name`. Whoever makes it closes it.
 
     One that the broker has blocked ends when it is unblocked: what was published meanwhile arrives only then.
     """
@@ -50,7 +53,9 @@ class Link:
         self._ear = Ear(reader, self._writer, address)
         self._address = address
         self.connection: Connection = aiormq.Connection(
-            _url_for(login), transport_factory=self, client_properties={"connection_name": name}
+            _url_for(login),
+            transport_factory=self,
+            client_properties={"connection_name": f"{OUR_NAMES}{name}"},
         )
         self.connection.vhost = vhost
 

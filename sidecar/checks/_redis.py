@@ -3,9 +3,10 @@
 A connection of the driver, not a pool, which neither dials, retries nor times: who asks does.
 """
 
+from asyncio import StreamReader
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from sidecar.checks._connect import connection_failure
 from sidecar.checks._dial import Dialer
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from redis.asyncio import Connection
 
 redis = Driver("redis.asyncio", extra="redis")
+
+REPLY_LIMIT: Final = 256 * 1024
+"""Bytes of one string in a reply: none that we ask for is nearly as long."""
 
 _REASONS: Final[Mapping[str, Reason]] = {
     "NOPERM": Reason.FORBIDDEN,
@@ -57,7 +61,29 @@ async def connect(connection: "Connection", dialer: Dialer) -> None:
 
     The driver offers no other way to speak over a connection that it has not dialled.
     """
-    connection._reader, connection._writer = await dialer.dial()  # noqa: SLF001
+    reader, connection._writer = await dialer.dial()  # noqa: SLF001
+    connection._reader = cast("StreamReader", _ShortReplies(reader))  # noqa: SLF001
+
+
+class _ShortReplies:
+    """The reader that the driver gets: the driver itself would gather whatever length a reply announces."""
+
+    def __init__(self, reader: StreamReader) -> None:
+        self._whole = reader
+
+    def __getattr__(self, name: str) -> Any:
+        """Return what the reader itself has."""
+        return getattr(self._whole, name)
+
+    async def readexactly(self, size: int) -> bytes:
+        """Return the next bytes, as many.
+
+        Raises:
+            ValueError: they are more than any reply that we ask for.
+        """
+        if size > REPLY_LIMIT:
+            raise ValueError(f"a reply of {size} bytes")
+        return await self._whole.readexactly(size)
 
 
 @contextmanager

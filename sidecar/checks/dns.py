@@ -5,8 +5,9 @@ search domains of `resolv.conf`. With a `record` (`A`, `AAAA`, `CNAME`, `MX`, `S
 alone, with the search domains. With a `server` it asks that one alone, for the name as it stands.
 
 Down means that the name does not exist or has no such record (`not_found`), that no server answers
-(`timeout`; `refused` where nothing listens), that the server itself fails (`unavailable`), or that an answer
-is missing which `expect` lists (`contract`): every one that is listed must be there, and others may be.
+(`timeout`; `refused` where nothing listens), that the server itself fails (`unavailable`) or answers what is
+no DNS (`protocol`), or that an answer is missing which `expect` lists (`contract`): every one that is listed
+must be there, and others may be.
 Answers are written as `2001:db8::1`, `www.example.com`, `10 mail.example.com` (MX), `0 5 5432 db.example.com`
 (SRV: priority, weight, port, target), or as the text.
 
@@ -184,6 +185,8 @@ class DnsCheck:
             return CheckFailed(Reason.NOT_FOUND, f"{target} does not exist")
         if code in UNANSWERED:
             return CheckFailed(Reason.TIMEOUT, f"{target}: no server answers")
+        if code == errno.ARES_EBADRESP:
+            return CheckFailed(Reason.PROTOCOL, f"{target} does not answer as a DNS server")
         if code == errno.ARES_ECONNREFUSED:
             return CheckFailed(Reason.REFUSED, f"{target}: no server listens")
         return CheckFailed(Reason.UNAVAILABLE, f"{target}: {text.lower()}")

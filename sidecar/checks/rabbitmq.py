@@ -137,7 +137,7 @@ class RabbitmqCheck:
             address=self._config.target,
             login=self._config.credentials,
             vhost=self._config.vhost,
-            name=f"sidecar/{self._config.name}",
+            name=self._config.name,
         )
 
     async def _ask(self, link: Link) -> None:

@@ -189,7 +189,7 @@ class DeliveryCheck:
             address=self._config.url.address,
             login=self._config.credentials,
             vhost=self._config.vhost,
-            name=f"sidecar/{self._config.name}",
+            name=self._config.name,
         )
         async with AsyncExitStack() as stack:
             stack.push_async_callback(link.close)

@@ -11,12 +11,13 @@ coming, and the drain lasts until its deadline.
 This pod's channels are those that come from the address under which the broker sees us or, where several pods
 share one, those of the connections that the app has named `connection_name`.
 
-The reason is `contract` while something is in flight, and `forbidden` while we may not see what is: a user
-with the tag `management` sees the channels of its own name only. So ask as the app's own user, or as one with
-the tag `monitoring`. As the former the check stays down until it has seen a channel of this pod once.
+The reason is `contract` while something is in flight, `not_found` for a virtual host that does not exist,
+where nothing ever is, and `forbidden` while we may not see what is: a user with the tag `management` sees the
+channels of its own name only. So ask as the app's own user, or as one with the tag `monitoring`. As the
+former the check stays down until it has seen a channel of this pod once, and not one of a check of ours.
 
-Nothing is declared, consumed or requeued, and AMQP is not spoken. A run makes 4 requests, and with
-`connection_name` one more for each of these connections, twice.
+Nothing is declared, consumed or requeued, and AMQP is not spoken. A run makes 6 requests, until it has seen
+such a channel 2 more, and with `connection_name` one more for each of these connections, twice.
 
 Permissions: the tag `management`, and the virtual host.
 Reasons that waiting does not cure: auth, tls.
@@ -42,6 +43,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from sidecar.checks._amqp import OUR_NAMES
 from sidecar.checks._management import ManagedBrokerConfig, Management, Unanswered, Visit, yarl
 from sidecar.config.check import CheckType, option
 from sidecar.config.fields import Label, Span
@@ -51,8 +53,8 @@ from sidecar.core.verdict import Gate
 
 APART: Final = 6.0
 """Seconds between the two readings: the broker's own counts are up to 5s old."""
-CHANNEL_LIMIT: Final = 500
-"""Channels of one pod that are counted; a page of the API has no more."""
+PAGE: Final = 500
+"""Channels of one pod that are counted, and connections that are looked at; a page has no more."""
 COLUMNS: Final = ("name", "vhost", "messages_unacknowledged", "consumer_count")
 """RabbitMQ answers 500 where it is to compare names that are not among them."""
 SEES_ALL: Final = frozenset({"administrator", "monitoring"})
@@ -147,17 +149,26 @@ class RabbitmqInflightCheck:
 
         Raises:
             Unanswered: the broker does not let us see it.
-            CheckFailed: it does not answer.
+            CheckFailed: it does not answer, or has no such virtual host.
         """
         tags = await visit.get("whoami", columns=("name", "tags"))
+        await self._enter(visit)
         channels = await self._channels(visit)
-        self._can_see = self._can_see or bool(channels) or bool(SEES_ALL & set(_tags(tags)))
+        sees_all = bool(SEES_ALL & set(_tags(tags)))
+        self._can_see = self._can_see or sees_all or await self._shows_the_app(visit, channels)
         return Reading.of(channels, self._config.vhost)
+
+    async def _enter(self, visit: Visit) -> None:
+        """See whether the virtual host is there, by the default exchange, which each has."""
+        if await visit.find("exchanges", self._config.vhost, name="", columns=("name",)) is None:
+            raise CheckFailed(
+                Reason.NOT_FOUND, f"{self._config.target} has no virtual host {self._config.vhost}"
+            )
 
     async def _channels(self, visit: Visit) -> Sequence[Mapping[str, Any]]:
         wanted = self._config.connection_name
         if wanted is None:
-            return await self._channels_by_address(visit)
+            return await self._of_this_pod(visit, "channels", COLUMNS)
         named = self._listed(await visit.get("connections", columns=("name", "user_provided_name")))
         ours = [each.get("name") for each in named if each.get("user_provided_name") == wanted]
         return [
@@ -168,16 +179,27 @@ class RabbitmqInflightCheck:
             )
         ]
 
-    async def _channels_by_address(self, visit: Visit) -> Sequence[Mapping[str, Any]]:
-        """Return the channels whose names begin with an address of ours, as the names of all channels do."""
+    async def _shows_the_app(self, visit: Visit, channels: Iterable[Mapping[str, Any]]) -> bool:
+        """Whether one of the channels is not of a check of ours, which comes from this address as well.
+
+        Those that were found by a name that the app has given are its own.
+        """
+        shown = {_connection_of(channel) for channel in channels}
+        if not shown or self._config.connection_name is not None:
+            return bool(shown)
+        named = await self._of_this_pod(visit, "connections", ("name", "user_provided_name"))
+        return any(
+            str(each.get("name")) in shown and not str(each.get("user_provided_name")).startswith(OUR_NAMES)
+            for each in named
+        )
+
+    async def _of_this_pod(
+        self, visit: Visit, kind: str, columns: tuple[str, ...]
+    ) -> Sequence[Mapping[str, Any]]:
+        """Return the channels or connections whose names begin with an address of ours, as all names do."""
         ours = "|".join(re.escape(address) for address in sorted(visit.addresses))
         page = await visit.get(
-            "channels",
-            columns=COLUMNS,
-            page="1",
-            page_size=str(CHANNEL_LIMIT),
-            use_regex="true",
-            name=f"^({ours}):",
+            kind, columns=columns, page="1", page_size=str(PAGE), use_regex="true", name=f"^({ours}):"
         )
         return self._listed(page.get("items") if isinstance(page, dict) else page)
 
@@ -194,6 +216,11 @@ class RabbitmqInflightCheck:
                 Reason.PROTOCOL, f"{self._config.target} answered, and not as a management API does"
             )
         return answer
+
+
+def _connection_of(channel: Mapping[str, Any]) -> str:
+    """Return the name of a channel's connection: its own is that, and its number in brackets."""
+    return str(channel.get("name")).rpartition(" (")[0]
 
 
 def _tags(whoami: Any) -> Sequence[str]:

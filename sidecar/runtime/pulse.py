@@ -9,6 +9,8 @@ BEAT: Final = 1.0
 """Seconds between two heartbeats of the event loop."""
 PATIENCE: Final = 10.0
 """Seconds that a loop of ours may be late before `/healthz` fails."""
+SLUGGISH: Final = 1.0
+"""Seconds of lag that `/healthz` tells of: a kubelet waits no longer unless it is told to."""
 LAG_WINDOW: Final = 15.0
 """Seconds: the lag shown is the worst of the current and the last window, so that a scrape sees a spike."""
 

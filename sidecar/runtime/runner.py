@@ -12,6 +12,7 @@ from sidecar.core.check import Check, CheckFailed, HoldsConnection, Reason
 from sidecar.core.result import Outcome, Result
 from sidecar.runtime.clock import Clock
 from sidecar.runtime.pacer import Pacer
+from sidecar.runtime.stall import timed
 from sidecar.support.driver import MissingDriverError
 from sidecar.support.text import one_line, show_age, show_duration
 
@@ -141,7 +142,7 @@ class Runner:
         A SystemExit or KeyboardInterrupt that leaves a task would end the event loop.
         """
         try:
-            return _answered(await ask())
+            return _answered(await timed(_ask(ask), self._stalled, monotonic=self._clock.monotonic))
         except CheckFailed as failure:
             return _Ending(Outcome.FAILURE, failure.reason, failure.message)
         except MissingDriverError as missing:
@@ -165,14 +166,23 @@ class Runner:
         self._log_once(crash, "check crashed", error)
         return _Ending(Outcome.FAILURE, Reason.UNEXPECTED, f"unexpected {crash}")
 
-    def _log_once(self, bug: str, message: str, error: BaseException | None = None) -> None:
+    def _stalled(self, seconds: float) -> None:
+        """Say who it was: while it lasted no probe was answered, and the kubelet may ask why."""
+        self._log_once("stall", "check blocked the event loop", seconds=round(seconds, 1))
+
+    def _log_once(self, bug: str, message: str, error: BaseException | None = None, **fields: object) -> None:
         """Log a bug of the check once, not once a run."""
         if bug not in self._logged:
             self._logged.add(bug)
-            log.error(message, exc_info=error, extra={"check": self._name})
+            log.error(message, exc_info=error, extra={"check": self._name, **fields})
 
     def _connections_opened(self) -> int:
         return getattr(self.check, "connections_opened", 0)
+
+
+async def _ask(ask: Ask) -> object:
+    """Return the answer; what is no coroutine fails here, as the check's own bug."""
+    return await ask()
 
 
 def _answered(answer: object) -> _Ending:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from sidecar.core.verdict import Line, Mark, Probe, Verdict
 from sidecar.runtime.board import Board
 from sidecar.runtime.clock import Clock
-from sidecar.runtime.pulse import Pulse
+from sidecar.runtime.pulse import SLUGGISH, Pulse
 from sidecar.support.text import show_age
 from sidecar.web.render import Reply, Style, render, without
 
@@ -50,12 +50,15 @@ class Probes:
         return render(probe, verdict, style, about=self._about()) if verdict else None
 
     def answer_healthz(self, style: Style) -> Reply:
-        """Return whether we ourselves are well. No check ever counts."""
+        """Return whether we ourselves are well. No check ever counts; that we were late is noted."""
         overdue = self._pulse.overdue()
         lines = [
             Line(name=loop, mark=Mark.FAILED, text="failed", reason=f"late by {show_age(late)}")
             for loop, late in overdue.items()
         ]
+        if not lines and self._pulse.lag >= SLUGGISH:
+            late = f"late by {show_age(self._pulse.lag)}"
+            lines.append(Line(name="event-loop", mark=Mark.NOTED, text="warning", reason=late))
         verdict = Verdict(
             lines=tuple(lines) or (Line(name="loops", mark=Mark.OK, text="ok"),), expires_at=0.0
         )

@@ -62,7 +62,7 @@ async def answering(*answers: Answer, tls: ssl.SSLContext | None = None) -> Asyn
 
     async def script(connection: Connection) -> None:
         while True:
-            request = await _read(connection)
+            request = await read_request(connection)
             answer = answers[min(len(requests), len(answers) - 1)]
             requests.append(request)
             await connection.send(answer if isinstance(answer, bytes) else answer(request))
@@ -71,7 +71,8 @@ async def answering(*answers: Answer, tls: ssl.SSLContext | None = None) -> Asyn
         yield HttpFake(fake, requests)
 
 
-async def _read(connection: Connection) -> Request:
+async def read_request(connection: Connection) -> Request:
+    """Return what a client asks next."""
     head = (await connection.read_until(b"\r\n\r\n")).decode()
     first, *lines = head.split("\r\n")
     method, target, _ = first.split(" ")

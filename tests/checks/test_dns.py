@@ -72,6 +72,12 @@ async def ask_at(dns: FakeDns, hostname: str, **more: object) -> tuple[Outcome, 
 
 @pytest.mark.parametrize("ask", [ask, ask_at])
 class TestAnswers:
+    async def test_what_is_no_dns(self, dns: FakeDns, ask: Ask) -> None:
+        with dns.trouble(garbled=["app.test"]):
+            assert await ask(dns, "app.test", timeout="500ms") == failed(
+                Reason.PROTOCOL, "app.test does not answer as a DNS server"
+            )
+
     @pytest.mark.parametrize("hostname", ["app.test", "four.test", "alias.test", "APP.test"])
     async def test_a_name_with_addresses(self, dns: FakeDns, ask: Ask, hostname: str) -> None:
         assert await ask(dns, hostname) == SUCCESS

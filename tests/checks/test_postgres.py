@@ -7,8 +7,8 @@ import re
 import signal
 import struct
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, nullcontext, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import nullcontext, suppress
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -40,9 +40,10 @@ from tests.checks.contract import (
     run_once,
 )
 from tests.checks.mutation import mutated
+from tests.checks.postgres_clients import backends, locked, wait_for_backends
 from tests.network import Address, Connection, FakeDns, talking
 from tests.network.tls import Certificates
-from tools.servers import PostgresServer, ServerFailed, TlsFiles, find_command
+from tools.servers import PostgresServer, ServerFailed, TlsFiles
 
 StartPostgres = Callable[..., PostgresServer]
 
@@ -95,18 +96,6 @@ def make_role(server: PostgresServer, name: str, options: str) -> None:
 
 def keys(server: PostgresServer, **more: object) -> Keys:
     return {"type": "postgres", "url": server.url, **more}
-
-
-def backends(server: PostgresServer) -> int:
-    """Return how many backends a server has for us."""
-    (count,) = server.sql("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'sidecar'")
-    return int(count)
-
-
-async def wait_for_backends(server: PostgresServer, count: int) -> None:
-    async with asyncio.timeout(3):
-        while await asyncio.to_thread(backends, server) != count:  # noqa: ASYNC110 - nobody tells
-            await asyncio.sleep(0.01)
 
 
 @pytest.fixture
@@ -241,27 +230,6 @@ async def wait_for_waiting(server: PostgresServer) -> None:
     async with asyncio.timeout(5):
         while not await asyncio.to_thread(server.sql, waiting):  # noqa: ASYNC110 - nobody tells
             await asyncio.sleep(0.01)
-
-
-@asynccontextmanager
-async def locked(server: PostgresServer, table: str) -> AsyncIterator[None]:
-    """Let somebody hold a table for himself alone."""
-    holder = await asyncio.create_subprocess_exec(
-        find_command("psql"), "-h", str(server.folder), "-p", str(server.port), "-U", "postgres", "-XqAt",
-        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
-        env={**os.environ, "PGDATABASE": "postgres"},
-    )  # fmt: skip
-    assert holder.stdin is not None
-    assert holder.stdout is not None
-    holder.stdin.write(f"BEGIN; LOCK TABLE {table}; SELECT 'locked';\n".encode())
-    try:
-        await holder.stdout.readline()
-        yield
-    finally:
-        holder.stdin.close()
-        if holder.returncode is None:
-            holder.kill()
-        await holder.wait()
 
 
 async def test_a_run_that_waits_for_a_lock_leaves_no_backend_behind(

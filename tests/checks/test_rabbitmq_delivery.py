@@ -6,7 +6,7 @@ import re
 import ssl
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Final
 from urllib.parse import quote, unquote
@@ -34,17 +34,12 @@ from tests.checks.contract import (
     mounted,
     run_once,
 )
+from tests.checks.rabbit_clients import connected, until
 from tests.network import Address, Connection, Fake, silent, talking
 from tests.network.fakes import first_of
 from tests.network.tls import Certificates, server_context
-from tools.servers import Permissions, RabbitServer
+from tools.servers import QUICK_STATISTICS, Permissions, RabbitServer
 
-QUICK_STATISTICS: Final = (
-    "collect_statistics_interval = 200",
-    *(f"management.sample_retention_policies.{each} = 1" for each in ("global.minute", "basic.minute")),
-    "management.sample_retention_policies.detailed.10 = 1",
-)
-"""Statistics within a second instead of within five: they are collected as often as the finest are kept."""
 NOTHING: Final = Permissions("^$", "^$", "^$")
 """All the permissions that the check needs."""
 ODD: Final = "a:b@c/d%e f?#[é"
@@ -53,11 +48,8 @@ Act = Callable[[], Awaitable[object]]
 
 
 @pytest.fixture(scope="module")
-def _rabbit_of_the_module(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitServer]:
-    """Yield the broker that `breakable_rabbit` lends, in a hurry with its statistics."""
-    with RabbitServer(tmp_path_factory.mktemp("rabbit"), config=QUICK_STATISTICS) as server:
-        yield server
-        server.kill()
+def rabbit_config() -> Sequence[str]:
+    return QUICK_STATISTICS
 
 
 @pytest.fixture
@@ -101,24 +93,6 @@ def keys(server: RabbitServer, **more: object) -> Keys:
         "management_url": server.management_url,
         **more,
     }
-
-
-@asynccontextmanager
-async def connected(server: RabbitServer, name: str = "") -> AsyncIterator[aiormq.Connection]:
-    """Yield a connection of the application's."""
-    connection = aiormq.Connection(server.url, client_properties={"connection_name": name})
-    await connection.connect()
-    try:
-        yield connection
-    finally:
-        await connection.close()
-
-
-async def until(found: Callable[[], Any]) -> None:
-    """Return when the broker says so: it tells nobody of its statistics."""
-    async with asyncio.timeout(20):
-        while not await asyncio.to_thread(found):  # noqa: ASYNC110 - see above
-            await asyncio.sleep(0.05)
 
 
 async def counted(server: RabbitServer, queue: str, **expected: object) -> None:

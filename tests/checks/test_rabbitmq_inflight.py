@@ -1,14 +1,13 @@
 """The check type `rabbitmq-inflight`, against a real broker whose counts are a second old."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+import json
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Final
 from urllib.parse import quote
 
-import aio_pika
 import pytest
-from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
 
 from sidecar.checks import rabbitmq_inflight
 from sidecar.checks.rabbitmq_inflight import APART, Reading
@@ -16,6 +15,7 @@ from sidecar.config.problems import ConfigError
 from sidecar.core.check import Reason
 from sidecar.runtime.runner import Runner
 from tests.checks.contract import SECRET, SUCCESS, CheckContract, Keys, ending, load_one, mounted, run_once
+from tests.checks.rabbit_clients import working
 from tests.network import Address
 from tests.network.fakes import Connection, talking
 from tools.servers import Permissions, RabbitServer
@@ -25,6 +25,12 @@ COUNTS: Final = (
     *(f"management.sample_retention_policies.{each}.minute = 1" for each in ("global", "basic", "detailed")),
 )
 """Has the broker count every second; by default it does every 5."""
+ANSWERS: Final[Mapping[str, object]] = {
+    "whoami": {"tags": ["monitoring"]},
+    "page of exchanges/%2F": {"items": [{"name": ""}]},
+    "page of channels": {"items": []},
+}
+"""What a broker at rest says, by path."""
 LAG: Final = 1.6
 """Seconds between two readings that this needs."""
 
@@ -57,38 +63,6 @@ def keys(server: RabbitServer, user: str = "app", **more: object) -> Keys:
         "management_url": f"http://{server.host}:{server.management_port}",
         **more,
     }
-
-
-class Worker:
-    """Takes messages of a queue of its own, and acknowledges them when it is told."""
-
-    def __init__(self, channel: AbstractChannel, name: str) -> None:
-        self._channel = channel
-        self._name = name
-        self._taken: asyncio.Queue[AbstractIncomingMessage] = asyncio.Queue()
-        self._tag = ""
-
-    async def start(self) -> None:
-        self._queue = await self._channel.declare_queue(self._name, exclusive=True)
-        self._tag = await self._queue.consume(self._taken.put)
-
-    async def take(self, count: int) -> list[AbstractIncomingMessage]:
-        for _ in range(count):
-            await self._channel.default_exchange.publish(aio_pika.Message(b"work"), self._name)
-        return [await self._taken.get() for _ in range(count)]
-
-    async def stop(self) -> None:
-        await self._queue.cancel(self._tag)
-
-
-@asynccontextmanager
-async def working(server: RabbitServer, user: str = "app", name: str = "") -> AsyncIterator[Worker]:
-    """Connect a worker, from this address, under a name of the connection."""
-    url = server.url_for(user, "pw")
-    async with await aio_pika.connect(url, client_properties={"connection_name": name}) as connection:
-        worker = Worker(await connection.channel(), f"work-of-{user}-{name}")
-        await worker.start()
-        yield worker
 
 
 async def until(runner: Runner, reason: Reason | None) -> str:
@@ -186,10 +160,53 @@ async def test_who_may_not_see_the_apps_channels_does_not_say_that_there_are_non
 
 
 @pytest.mark.usefixtures("quick")
+async def test_channels_of_our_own_checks_do_not_prove_that_the_apps_are_shown(broker: RabbitServer) -> None:
+    """They come from this pod's address too, and are shown to the user whom all our checks may share."""
+    ours = {"type": "rabbitmq", "url": broker.url_for("stranger", "pw"), "round_trip": True}
+    async with working(broker) as worker, mounted(ours) as mailbox:
+        await worker.take(1)
+        assert (await mailbox.run()).is_success
+        await until_shown(broker, "stranger")
+
+        result = await run_once(keys(broker, "stranger"), deadline="10s")
+
+    assert result.reason is Reason.FORBIDDEN
+
+
+async def until_shown(broker: RabbitServer, user: str) -> None:
+    """Return when the statistics know a channel of a user."""
+    async with asyncio.timeout(20):
+        while not any(each["user"] == user for each in broker.api("GET", "/channels?columns=user")):  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+
+
+@pytest.mark.usefixtures("quick")
 async def test_a_user_without_the_tag_is_told_so(broker: RabbitServer) -> None:
     result = await run_once(keys(broker, "nobody"), deadline="10s")
 
     assert result.reason in (Reason.AUTH, Reason.FORBIDDEN)
+
+
+@pytest.mark.usefixtures("quick")
+async def test_a_virtual_host_that_does_not_exist_has_nothing_to_say(broker: RabbitServer) -> None:
+    """Nothing is in flight there, and a drain that took that for an answer would end at once."""
+    url = broker.url_for("watcher", "pw", vhost="no")
+
+    result = await run_once(keys(broker, url=url), deadline="10s")
+
+    where = f"{broker.host}:{broker.management_port}"
+    assert (result.reason, result.message) == (Reason.NOT_FOUND, f"{where} has no virtual host no")
+
+
+@pytest.mark.usefixtures("quick")
+async def test_a_virtual_host_that_may_not_be_seen_has_nothing_to_say(broker: RabbitServer) -> None:
+    broker.add_vhost("theirs")
+    url = broker.url_for("app", "pw", vhost="theirs")
+
+    result = await run_once(keys(broker, url=url), deadline="10s")
+
+    assert result.reason is Reason.FORBIDDEN
+    assert "not authorised to access virtual host" in result.message
 
 
 @pytest.mark.usefixtures("quick")
@@ -218,28 +235,50 @@ def test_only_channels_of_the_virtual_host_count() -> None:
 
 @pytest.mark.usefixtures("quick")
 async def test_the_api_is_read_and_nothing_else_is_asked() -> None:
+    async with answering(ANSWERS) as (where, asked):
+        result = await run_once(where)
+
+    vhost = "GET /api/exchanges/%2F?columns=name&page=1&page_size=1&use_regex=true&name=%5E%24"
+    channels = (
+        "GET /api/channels?columns=name,vhost,messages_unacknowledged,consumer_count"
+        "&page=1&page_size=500&use_regex=true&name=%5E%28127%5C.0%5C.0%5C.1%29%3A"
+    )
+    assert (ending(result), asked) == (SUCCESS, ["GET /api/whoami?columns=name,tags", vhost, channels] * 2)
+
+
+@pytest.mark.usefixtures("quick")
+async def test_a_channel_that_is_found_by_name_is_the_apps_from_whatever_address() -> None:
+    """Behind a NAT the broker sees another address than our own."""
+    connection = "10.0.0.1:40000 -> 10.0.0.2:5672"
+    answers = {
+        **ANSWERS,
+        "whoami": {"tags": ["management"]},
+        "connections": [{"name": connection, "user_provided_name": "pod-1"}],
+        "page of connections": {"items": []},  # from our own address
+        f"connections/{quote(connection, safe='')}/channels": [{"name": f"{connection} (1)", "vhost": "/"}],
+    }
+
+    async with answering(answers) as (where, _):
+        result = await run_once({**where, "connection_name": "pod-1"})
+
+    assert ending(result) == SUCCESS
+
+
+@asynccontextmanager
+async def answering(answers: Mapping[str, object]) -> AsyncIterator[tuple[Keys, list[str]]]:
+    """Answer by path as a broker would; yield how to ask, and what was asked."""
     asked: list[str] = []
 
     async def overhear(connection: Connection) -> None:
         while head := await connection.read_until(b"\r\n\r\n"):
             asked.append(head.split(b" HTTP/1.1")[0].decode())
-            body = b'{"tags": ["monitoring"]}' if b"whoami" in head else b'{"items": []}'
+            path, _, query = asked[-1].removeprefix("GET /api/").partition("?")
+            body = json.dumps(answers[f"page of {path}" if "page=" in query else path]).encode()
             await connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
 
     async with talking(overhear) as fake:
-        result = await run_once(
-            {
-                "type": "rabbitmq-inflight",
-                "url": f"amqp://app:pw@{fake}/",
-                "management_url": f"http://{fake}",
-            }
-        )
-
-    channels = (
-        "GET /api/channels?columns=name,vhost,messages_unacknowledged,consumer_count"
-        "&page=1&page_size=500&use_regex=true&name=%5E%28127%5C.0%5C.0%5C.1%29%3A"
-    )
-    assert (ending(result), asked) == (SUCCESS, ["GET /api/whoami?columns=name,tags", channels] * 2)
+        where = {"url": f"amqp://app:pw@{fake}/", "management_url": f"http://{fake}"}
+        yield {"type": "rabbitmq-inflight", **where}, asked
 
 
 @pytest.mark.parametrize(

@@ -380,6 +380,7 @@ async def test_asks_for_another_echo_each_run() -> None:
         ("ECHO", b"HTTP/1.1 400\r\n", Reason.PROTOCOL, "does not speak Redis' protocol"),
         ("ECHO", b"$many\r\n", Reason.PROTOCOL, "does not speak Redis' protocol"),
         ("ECHO", b"x" * 70_000, Reason.PROTOCOL, "does not speak Redis' protocol"),
+        ("ECHO", b"$1073741824\r\n", Reason.PROTOCOL, "does not speak Redis' protocol"),
         ("ECHO", b"*1\r\n" * 2_000, Reason.PROTOCOL, "does not speak Redis' protocol"),
     ],
 )

@@ -23,10 +23,10 @@ from sidecar.core.finding import Finding, Standing
 from sidecar.core.sample import Identifier, Sample
 from sidecar.runtime.explanation import explain
 from tests.checks.contract import SECRET, Keys, load_one
+from tests.checks.rabbit_clients import connected, until
 from tests.checks.rabbit_fake import overhearing
-from tests.checks.test_rabbitmq_delivery import QUICK_STATISTICS, connected, until
 from tests.network import Address, Proxy
-from tools.servers import Permissions, RabbitServer
+from tools.servers import QUICK_STATISTICS, Permissions, RabbitServer
 
 HELD, VIOLATED, UNVERIFIABLE = Standing.HELD, Standing.VIOLATED, Standing.UNVERIFIABLE
 LOOKER: Final = Permissions(configure=r"^amq\.gen-.*$", write=r"^amq\.gen-.*$", read=r"^(amq\.gen-.*|s-ev)$")
@@ -39,10 +39,8 @@ Told = list[tuple[Standing, str]]
 
 
 @pytest.fixture(scope="module")
-def _rabbit_of_the_module(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    with RabbitServer(tmp_path_factory.mktemp("rabbit"), config=QUICK_STATISTICS) as server:
-        yield server
-        server.kill()
+def rabbit_config() -> Sequence[str]:
+    return QUICK_STATISTICS
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from enum import IntEnum
 from types import TracebackType
 from typing import Final, Self
 
-from tests.network.fakes import Connection, Fake, talking
+from tests.network.fakes import GARBAGE, Connection, Fake, talking
 
 
 class Rcode(IntEnum):
@@ -49,6 +49,7 @@ class FakeDns:
         slow: Seconds that an answer for a name, and all names below it, takes.
         failing: What to answer for a name instead of records.
         truncated: Names for which UDP answers only that TCP has more to say.
+        ttl: Seconds that whoever asked may keep an answer.
     """
 
     address: Fake
@@ -62,24 +63,24 @@ class FakeDns:
         slow: Mapping[str, float] | None = None,
         failing: Mapping[str, Rcode] | None = None,
         truncated: Collection[str] = (),
+        ttl: int = 60,
     ) -> None:
         self._records = dict(records or {})
         self._silent = silent
         self._slow = dict(slow or {})
         self._failing = dict(failing or {})
         self._truncated = truncated
+        self._ttl = ttl
+        self._garbled: Collection[str] = ()
         self._stack = contextlib.AsyncExitStack()
+        self._udp = contextlib.ExitStack()
         self._answers: set[asyncio.Task[None]] = set()
         self.queries: list[Query] = []
 
     async def __aenter__(self) -> Self:
         self.address = await self._stack.enter_async_context(talking(self._talk))
-        udp = self._stack.enter_context(socket.socket(type=socket.SOCK_DGRAM))
-        udp.setblocking(False)
-        udp.bind((self.address.host, self.address.port))
-        loop = asyncio.get_running_loop()
-        loop.add_reader(udp, self._receive, udp)
-        self._stack.callback(loop.remove_reader, udp)
+        self._stack.enter_context(self._udp)
+        self._udp.enter_context(self._listening())
         return self
 
     async def __aexit__(
@@ -90,6 +91,48 @@ class FakeDns:
         await asyncio.gather(*self._answers, return_exceptions=True)
         await self._stack.aclose()
 
+    @contextlib.contextmanager
+    def _listening(self) -> Iterator[None]:
+        loop = asyncio.get_running_loop()
+        with socket.socket(type=socket.SOCK_DGRAM) as udp:
+            udp.setblocking(False)
+            udp.bind((self.address.host, self.address.port))
+            loop.add_reader(udp, self._receive, udp)
+            try:
+                yield
+            finally:
+                loop.remove_reader(udp)
+
+    @contextlib.contextmanager
+    def trouble(
+        self,
+        *,
+        silent: Collection[str] = (),
+        slow: Mapping[str, float] | None = None,
+        failing: Mapping[str, Rcode] | None = None,
+        garbled: Collection[str] = (),
+    ) -> Iterator[None]:
+        """Answer for these names as the options of those names say, or with nonsense, inside the block."""
+        before = self._silent, self._slow, self._failing
+        self._silent, self._slow, self._failing = silent, dict(slow or {}), dict(failing or {})
+        self._garbled = garbled
+        try:
+            yield
+        finally:
+            self._silent, self._slow, self._failing = before
+            self._garbled = ()
+
+    @contextlib.contextmanager
+    def refuse(self) -> Iterator[None]:
+        """Listen on the port no more, until the end of the block."""
+        self.address.shut()
+        self._udp.close()
+        try:
+            yield
+        finally:
+            self.address.open()
+            self._udp.enter_context(self._listening())
+
     def _receive(self, udp: socket.socket) -> None:
         packet, client = udp.recvfrom(65536)
         answer = asyncio.create_task(self._answer(udp, packet, client), name="fake-dns")
@@ -98,7 +141,7 @@ class FakeDns:
 
     async def _answer(self, udp: socket.socket, packet: bytes, client: tuple[str, int]) -> None:
         reply = await self._reply(packet, over_tcp=False)
-        if reply is not None:
+        if reply is not None and udp.fileno() >= 0:
             udp.sendto(reply, client)
 
     async def _talk(self, connection: Connection) -> None:
@@ -118,6 +161,8 @@ class FakeDns:
         delayed = _closest(name, self._slow)
         if delayed is not None:
             await asyncio.sleep(self._slow[delayed])
+        if name in self._garbled:
+            return GARBAGE
         if name in self._truncated and not over_tcp:
             return struct.pack("!6H", identity, _RESPONSE | _TRUNCATED, 1, 0, 0, 0) + question
         rcode = self._failing.get(name, Rcode.NOERROR if name in self._records else Rcode.NXDOMAIN)
@@ -133,7 +178,7 @@ class FakeDns:
         for text in self._records.get(name, ()):
             its_kind, data = _parse(text)
             if its_kind in (kind, _TYPES["CNAME"]):
-                yield _encode_name(name) + struct.pack("!HHIH", its_kind, 1, 60, len(data)) + data
+                yield _encode_name(name) + struct.pack("!HHIH", its_kind, 1, self._ttl, len(data)) + data
             if its_kind == _TYPES["CNAME"] != kind:
                 yield from self._matching(text.split()[1].rstrip("."), kind)
 

@@ -32,6 +32,8 @@ class Fault(StrEnum):
     DRIPPING = "dripping"
     HALF_CLOSING = "half-closing"
     ENDLESS = "endless"
+    CUT_SHORT = "cut short"
+    """The first half of the next reply comes, and then a reset."""
 
 
 _STALLING: Final = frozenset({Fault.BLACK_HOLE, Fault.SILENT})
@@ -79,6 +81,11 @@ class Proxy:
     ) -> None:
         await self._stack.aclose()
 
+    def lead_to(self, target: Address) -> None:
+        """Lead new connections to another server, and reset those that are open."""
+        self._target = target
+        self.cut()
+
     @contextlib.contextmanager
     def fault(self, fault: Fault | str) -> Iterator[None]:
         """Break, and mend at the end."""
@@ -94,7 +101,7 @@ class Proxy:
         self._fault = fault
         if fault in _STALLING:
             self._flowing.clear()
-        else:
+        elif fault is not Fault.CUT_SHORT:
             self._broken.set()
         if fault is Fault.REFUSED:
             self.address.shut()
@@ -116,7 +123,7 @@ class Proxy:
         self._broken = asyncio.Event()
 
     async def _serve(self, client: Connection) -> None:
-        if self._fault is None or self._fault in _STALLING:
+        if self._fault not in _SCRIPTS:
             broken = self._broken
             await first_of(self._pass(client), broken.wait())
             if not broken.is_set():
@@ -147,6 +154,10 @@ class Proxy:
             async def down() -> None:
                 while data := await reader.read(65536):
                     await self._flowing.wait()
+                    if self._fault is Fault.CUT_SHORT:
+                        await client.send(data[: max(1, len(data) // 2)])
+                        await _reset(client)
+                        return
                     await client.send(data)
 
             await first_of(up(), down())

@@ -88,6 +88,19 @@ async def test_slow_name_answers_late_and_holds_up_no_other() -> None:
         assert (len(quick.answer), was_slow, len(late.answer)) == (1, True, 1)
 
 
+async def test_trouble_begins_and_ends() -> None:
+    async with FakeDns({"good.test": ["192.0.2.1"]}, ttl=0) as dns:
+        for trouble in (
+            dns.trouble(failing={"good.test": Rcode.NXDOMAIN}),
+            dns.trouble(garbled=["good.test"]),
+            dns.refuse(),
+        ):
+            with trouble, pytest.raises(aiodns.error.DNSError):
+                await ask(dns, "good.test", patience=0.3)
+
+        assert await ask(dns, "good.test") == [{"addr": "192.0.2.1"}]
+
+
 async def test_truncated_answer_is_whole_over_tcp() -> None:
     async with FakeDns({"long.test": ["192.0.2.1"]}, truncated={"long.test"}) as dns:
         answer = await ask(dns, "long.test")

@@ -224,6 +224,28 @@ async def test_cut_resets_open_connections_only() -> None:
         assert await _ask(proxy.address) == b"hello"
 
 
+async def test_reply_is_cut_short_by_a_reset() -> None:
+    async with talking(echo) as target, Proxy(target) as proxy, client(proxy.address) as (reader, writer):
+        with proxy.fault(Fault.CUT_SHORT):
+            writer.write(b"hello")
+            assert await reader.readexactly(2) == b"he"
+            with pytest.raises(ConnectionResetError):
+                await reader.read()
+
+
+async def test_proxy_leads_new_connections_to_another_server() -> None:
+    async with talking(echo) as one, talking(echo) as other, Proxy(one) as proxy:
+        async with client(proxy.address) as (reader, writer):
+            writer.write(b"hello")
+            await reader.readexactly(5)
+            proxy.lead_to(other)
+            with pytest.raises(ConnectionResetError):
+                await reader.read()
+        answer = await _ask(proxy.address)
+
+    assert (answer, one.connections, other.connections) == (b"hello", 1, 1)
+
+
 async def test_proxy_under_black_hole_answers_no_connector() -> None:
     async with talking(echo) as target, Proxy(target) as proxy:
         with proxy.fault("black hole"), pytest.raises(TimeoutError):

@@ -15,6 +15,7 @@ from sidecar.runtime.pacer import Pacer
 from sidecar.runtime.runner import Runner
 from sidecar.support.driver import Driver
 from sidecar.support.text import Redactor
+from tests.boards import StoppedClock
 from tests.runtime.fakes import (
     EPOCH,
     Act,
@@ -466,6 +467,20 @@ async def test_expected_failures_and_timeouts_are_not_logged_by_the_run(
         await runner.run()
 
     assert logged(caplog) == []
+
+
+async def test_a_check_that_blocks_the_event_loop_is_named_once(caplog: pytest.LogCaptureFixture) -> None:
+    stopped = StoppedClock()
+
+    async def block() -> None:
+        stopped.pass_by(3.04)
+
+    runner = Runner(FakeCheck(block), name="db", target="db:5432", timeout=2.0, clock=stopped.clock)
+    for _ in range(2):
+        await runner.run()
+
+    assert logged(caplog) == [("check blocked the event loop", "db", None)]
+    assert vars(caplog.records[0])["seconds"] == 3.0
 
 
 async def test_a_run_that_ignores_its_cancellation_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:

@@ -281,11 +281,11 @@ def test_rabbit_raises_and_clears_an_alarm(breakable_rabbit: RabbitServer) -> No
     assert breakable_rabbit.api("GET", "/health/checks/alarms") == {"status": "ok"}
 
 
-async def test_rabbit_closes_its_clients_connections(breakable_rabbit: RabbitServer) -> None:
+async def test_rabbit_closes_the_connections_of_a_user(breakable_rabbit: RabbitServer) -> None:
     connection = await aio_pika.connect(breakable_rabbit.url, timeout=5)
     closed = asyncio.Event()
     connection.close_callbacks.add(lambda *_: closed.set())
-    await asyncio.to_thread(breakable_rabbit.close_connections)
+    await asyncio.to_thread(breakable_rabbit.disconnect, breakable_rabbit.user)
     async with asyncio.timeout(5):
         await closed.wait()
     await connection.close()

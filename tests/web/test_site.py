@@ -306,6 +306,17 @@ async def test_healthz_fails_when_a_loop_of_ours_is_late_and_no_check_ever_count
     )
 
 
+async def test_healthz_notes_an_event_loop_that_was_late_lately(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Pulse, "lag", 3.2)
+    noted = await stage.get("/healthz?verbose"), await stage.get("/healthz")
+    monkeypatch.setattr(Pulse, "lag", 0.9)
+
+    assert noted == ((200, "[!]event-loop warning: late by 3s\nhealthz check passed\n"), (200, "ok"))
+    assert await stage.get("/healthz?verbose") == (200, "[+]loops ok\nhealthz check passed\n")
+
+
 async def test_metrics_are_200_whatever_the_health_is(stage: Stage) -> None:
     record_all(stage.board, ALL, failure(stage.clock, Reason.REFUSED))
     await stage.get("/readyz")

@@ -7,12 +7,13 @@ Nothing here knows of the sidecar, of pytest or of the demo; only the standard l
 
 from tools.servers.docker import RabbitContainer, RedisContainer, docker_answers
 from tools.servers.postgres import PostgresServer
-from tools.servers.rabbitmq import Permissions, RabbitServer
+from tools.servers.rabbitmq import QUICK_STATISTICS, Permissions, RabbitServer
 from tools.servers.redis import RedisServer
 from tools.servers.s3 import S3Server
 from tools.servers.server import Server, ServerFailed, ServerMissing, TlsFiles, find_command, spawn
 
 __all__ = [
+    "QUICK_STATISTICS",
     "Permissions",
     "PostgresServer",
     "RabbitContainer",

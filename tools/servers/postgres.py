@@ -110,6 +110,14 @@ class PostgresServer(Server):
         self.sql("SELECT pg_reload_conf()")
         return self
 
+    def demote(self) -> None:
+        """Make it a standby from its next start on, until it is promoted."""
+        (self.data / "standby.signal").touch()
+
+    def promote(self) -> None:
+        """Make a standby that runs a primary, which it becomes within a moment."""
+        self._client("pg_ctl", "promote", "--no-wait", "-D", str(self.data))
+
     def _backends(self) -> list[int]:
         if self.pid is None:
             return []

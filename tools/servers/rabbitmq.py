@@ -21,6 +21,13 @@ _KEPT_PLUGINS = frozenset(
     {"rabbitmq_management", "rabbitmq_management_agent", "rabbitmq_prelaunch", "rabbitmq_web_dispatch"}
 )
 
+QUICK_STATISTICS = (
+    "collect_statistics_interval = 200",
+    *(f"management.sample_retention_policies.{each} = 1" for each in ("global.minute", "basic.minute")),
+    "management.sample_retention_policies.detailed.10 = 1",
+)
+"""Statistics within a second instead of within five: they are collected as often as the finest are kept."""
+
 
 @dataclass(frozen=True, slots=True)
 class Permissions:
@@ -101,9 +108,15 @@ class RabbitServer(Server):
         """Create a virtual host, which nobody may use until permissions are set."""
         self.api("PUT", f"/vhosts/{quote(name, safe='')}")
 
-    def close_connections(self, *, reason: str = "closed by a test") -> None:
-        """Close every client's connection, as an administrator may at any time."""
-        self.control("close_all_connections", reason)
+    def disconnect(self, user: str) -> None:
+        """Close the connections of a user, as an operator may at any time, once the statistics show one."""
+        deadline = time.monotonic() + self.patience
+        while not (names := self._connections_of(user)):
+            if time.monotonic() > deadline:
+                raise ServerFailed(f"{self.title} still shows no connection of {user}")
+            time.sleep(0.05)
+        for name in names:
+            self._ask("DELETE", f"/connections/{quote(name, safe='')}")
 
     def raise_alarm(self) -> None:
         """Make it believe that its memory is full; return when it blocks those who publish."""
@@ -113,6 +126,16 @@ class RabbitServer(Server):
     def clear_alarm(self) -> None:
         """End what `raise_alarm` began; return when everybody may publish again."""
         self.control("set_vm_memory_high_watermark", "0.4")
+        self._wait_for_alarms(status=200)
+
+    def raise_disk_alarm(self) -> None:
+        """Make it believe that its disk is full; return when it blocks those who publish."""
+        self.control("set_disk_free_limit", "1000000GB")
+        self._wait_for_alarms(status=503)
+
+    def clear_disk_alarm(self) -> None:
+        """End what `raise_disk_alarm` began; return when everybody may publish again."""
+        self.control("set_disk_free_limit", "50MB")
         self._wait_for_alarms(status=200)
 
     def control(self, *words: str) -> str:
@@ -215,6 +238,10 @@ class RabbitServer(Server):
         with closing(socket.create_connection((self.host, self.port), timeout=5)) as connection:
             connection.sendall(b"AMQP\x00\x00\x09\x01")
             return bool(connection.recv(1))
+
+    def _connections_of(self, user: str) -> list[str]:
+        listed = self.api("GET", "/connections?columns=name,user")
+        return [each["name"] for each in listed if each.get("user") == user]
 
     def _wait_for_alarms(self, *, status: int) -> None:
         deadline = time.monotonic() + self.patience

@@ -4,7 +4,7 @@ import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 from xml.etree import ElementTree as ET
 
 from tools.servers.server import Server, ServerFailed, ask_http
@@ -13,8 +13,8 @@ from tools.servers.server import Server, ServerFailed, ask_http
 class S3Server(Server):
     """moto's server in a process of its own; it keeps its buckets in memory, so a restart empties it.
 
-    Any credentials are good, unless `environ` holds `INITIAL_NO_AUTH_ACTION_COUNT=0` (moto's documentation,
-    "IAM-like access control").
+    Any credentials are good, until it is told to check them, or from the start if `environ` holds
+    `INITIAL_NO_AUTH_ACTION_COUNT=0` (moto's documentation, "IAM-like access control").
     """
 
     title = "moto-server"
@@ -45,11 +45,36 @@ class S3Server(Server):
         """Forget every bucket."""
         self._ask("POST", "/moto-api/reset")
 
-    def _ask(self, method: str, path: str) -> bytes:
-        status, body = ask_http(self.host, self.port, method, path)
+    def check_credentials(self) -> None:
+        """Take only the credentials of its users from now on, each for what its policies allow."""
+        self._ask("POST", "/moto-api/reset-auth", b"0")
+
+    def trust_everybody(self) -> None:
+        """Take any credentials from now on, for anything."""
+        self._ask("POST", "/moto-api/reset-auth", b"inf")
+
+    def add_user(self, name: str) -> tuple[str, str]:
+        """Create a user without any policy, while all are trusted; return its access key and the secret."""
+        self._ask_iam(Action="CreateUser", UserName=name)
+        answer = ET.fromstring(self._ask_iam(Action="CreateAccessKey", UserName=name))  # noqa: S314 - as above
+        key, secret = (answer.findtext(f".//{{*}}{each}", "") for each in ("AccessKeyId", "SecretAccessKey"))
+        return key, secret
+
+    def _ask_iam(self, **form: str) -> bytes:
+        """Ask IAM, which moto knows from S3 by the scope of the signature."""
+        headers = {
+            "Authorization": "AWS4-HMAC-SHA256 Credential=any/20260101/us-east-1/iam/aws4_request",
+            "Content-Type": "application/x-www-form-urlencoded",
+        }
+        return self._ask("POST", "/", urlencode(form).encode(), headers)
+
+    def _ask(
+        self, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None
+    ) -> bytes:
+        status, answer = ask_http(self.host, self.port, method, path, body=body, headers=headers)
         if status >= 400:
-            raise ServerFailed(f"{self.title} answered {method} {path} with {status}: {body.decode()}")
-        return body
+            raise ServerFailed(f"{self.title} answered {method} {path} with {status}: {answer.decode()}")
+        return answer
 
     def _choose_ports(self) -> None:
         self.port = self._hold_port()
