@@ -59,7 +59,7 @@ def _unlike(state: str, endings: Mapping[str, int]) -> str | None:
     runs, successes = sum(endings.values()), endings.get("success", 0)
     if not runs:
         return "was never asked"
-    if state == "up" and successes < 0.9 * runs:
+    if state == "up" and successes < 0.5 * runs:
         return f"answered {successes} of {runs} runs"
     if state == "flapping" and not 0 < successes < runs:
         return f"succeeded in {successes} of {runs} runs"

@@ -7,19 +7,19 @@ import asyncio
 import os
 import socket
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from functools import partial
+from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
+from functools import cached_property, partial
 from itertools import cycle
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, Self, TypeAlias, TypeVar
 
 from benchmarks.soak.report import STATES
 from tests.checks.s3_fakes import answering, response, stored
 from tests.network import Address, FakeDns, Proxy, garbage, silent
 from tests.network.proxy import Fault
-from tools.servers import PostgresServer, RabbitServer, RedisServer
+from tools.servers import PostgresServer, RabbitServer, RedisServer, Server
 
-FLAP: Final = 0.3
+FLAP: Final = 0.2
 """Seconds that a flapping target stays as it is."""
 FLAPS: Final = (None, Fault.RESETTING, None, Fault.REFUSED, None, Fault.HALF_CLOSING, None, Fault.SILENT)
 """What a flapping target goes through."""
@@ -27,6 +27,7 @@ PATIENCE: Final = "20s"
 """Deadline of a run that is to succeed or fail by itself, on a machine that is busy with it."""
 HUNG_FOR: Final = {"rabbitmq-inflight": "8s"}
 """Deadline of a run against what hangs, where 2s may not be asked for."""
+PASSWORD: Final = "secret"  # noqa: S105 - of a throw-away
 HOLDING: Final = "soak"
 """What a file that is up contains."""
 REPLY: Final = bytes.fromhex("8180 0001 ffff 0000 0000") + b"garbage!\xff"
@@ -36,12 +37,53 @@ Keys: TypeAlias = Mapping[str, Any]
 """The keys of one check, but for its name."""
 Targets: TypeAlias = Mapping[str, Keys]
 """By state, the keys of a check of a target in it."""
+AnyServer = TypeVar("AnyServer", bound=Server)
+
+
+class Servers:
+    """The real servers, each started when it is first asked for; all end with the block."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._stack.close()
+
+    @cached_property
+    def redis(self) -> RedisServer:
+        """A Redis."""
+        return self._started(RedisServer(self._new_folder("redis")))
+
+    @cached_property
+    def rabbit(self) -> RabbitServer:
+        """A RabbitMQ."""
+        return self._started(RabbitServer(self._new_folder("rabbit")))
+
+    @cached_property
+    def postgres(self) -> PostgresServer:
+        """A PostgreSQL with room for every check of a crowd."""
+        room = ("max_connections = 300",)
+        return self._started(PostgresServer(self._new_folder("postgres"), password=PASSWORD, config=room))
+
+    def _started(self, server: AnyServer) -> AnyServer:
+        self._stack.callback(server.close)
+        self._stack.callback(server.kill)  # nobody needs what it would save
+        return server.start()
+
+    def _new_folder(self, name: str) -> Path:
+        folder = self._folder / name
+        folder.mkdir()
+        return folder
 
 
 @asynccontextmanager
-async def targets_of(kind: str, folder: Path) -> AsyncIterator[Targets]:
+async def targets_of(kind: str, servers: Servers, folder: Path) -> AsyncIterator[Targets]:
     """Have targets of a type in every state until the end of the block; a folder takes what they write."""
-    async with _TARGETS[kind](folder) as targets:
+    async with _TARGETS[kind](servers, folder) as targets:
         yield {
             state: {
                 "type": kind,
@@ -57,37 +99,36 @@ def kinds() -> tuple[str, ...]:
     return tuple(_TARGETS)
 
 
-@asynccontextmanager
-async def _redis(folder: Path) -> AsyncIterator[Targets]:
-    with RedisServer(folder) as server:
-        async with _network(Address(server.host, server.port), _redis_keys) as targets:
-            yield targets
+def _redis(servers: Servers, _folder: Path) -> AbstractAsyncContextManager[Targets]:
+    return _network(Address(servers.redis.host, servers.redis.port), _redis_keys)
+
+
+def _rabbit(servers: Servers, _folder: Path) -> AbstractAsyncContextManager[Targets]:
+    return _network(Address(servers.rabbit.host, servers.rabbit.port), _rabbit_keys)
+
+
+def _delivery(servers: Servers, _folder: Path) -> AbstractAsyncContextManager[Targets]:
+    return _network(Address(servers.rabbit.host, servers.rabbit.management_port), _delivery_keys)
+
+
+def _inflight(servers: Servers, _folder: Path) -> AbstractAsyncContextManager[Targets]:
+    return _network(Address(servers.rabbit.host, servers.rabbit.management_port), _inflight_keys)
+
+
+def _postgres(servers: Servers, _folder: Path) -> AbstractAsyncContextManager[Targets]:
+    return _network(Address(servers.postgres.host, servers.postgres.port), _postgres_keys)
 
 
 @asynccontextmanager
-async def _rabbit(keys: Callable[[Address], Keys], folder: Path) -> AsyncIterator[Targets]:
-    with RabbitServer(folder) as server:
-        port = server.port if keys is _rabbit_keys else server.management_port
-        async with _network(Address(server.host, port), keys) as targets:
-            yield targets
-        server.kill()  # nobody needs what it would save
-
-
-@asynccontextmanager
-async def _postgres(folder: Path) -> AsyncIterator[Targets]:
-    with PostgresServer(folder, password="secret", config=("max_connections = 200",)) as server:  # noqa: S106 - a throw-away
-        async with _network(Address(server.host, server.port), _postgres_keys) as targets:
-            yield targets
-
-
-@asynccontextmanager
-async def _web(answer: bytes, keys: Callable[[Address], Keys], _folder: Path) -> AsyncIterator[Targets]:
+async def _web(
+    answer: bytes, keys: Callable[[Address], Keys], _servers: Servers, _folder: Path
+) -> AsyncIterator[Targets]:
     async with answering(answer) as site, _network(site.address, keys) as targets:
         yield targets
 
 
 @asynccontextmanager
-async def _tcp(_folder: Path) -> AsyncIterator[Targets]:
+async def _tcp(_servers: Servers, _folder: Path) -> AsyncIterator[Targets]:
     async with silent() as address, _network(address, _tcp_keys) as targets:
         yield {
             **targets,
@@ -97,7 +138,7 @@ async def _tcp(_folder: Path) -> AsyncIterator[Targets]:
 
 
 @asynccontextmanager
-async def _dns(_folder: Path) -> AsyncIterator[Targets]:
+async def _dns(_servers: Servers, _folder: Path) -> AsyncIterator[Targets]:
     names = {f"{state}.test": ["192.0.2.1", "2001:db8::1"] for state in STATES}
     unheard = {"hung.test"}
     async with FakeDns(names, silent=unheard) as dns, _flipping(dns, unheard), _nonsense() as nonsense:
@@ -106,13 +147,14 @@ async def _dns(_folder: Path) -> AsyncIterator[Targets]:
                 "hostname": f"{state}.test",
                 "server": "127.0.0.1",
                 "port": nonsense if state == "garbage" else dns.address.port,
+                "timeout": "4s",  # of which c-ares waits a quarter, on the wall
             }
             for state in STATES
         }
 
 
 @asynccontextmanager
-async def _exec(folder: Path) -> AsyncIterator[Targets]:
+async def _exec(_servers: Servers, folder: Path) -> AsyncIterator[Targets]:
     async with _come_and_go(folder / "flag"):
         yield {
             "up": {"command": ["true"]},
@@ -123,7 +165,7 @@ async def _exec(folder: Path) -> AsyncIterator[Targets]:
 
 
 @asynccontextmanager
-async def _file(folder: Path) -> AsyncIterator[Targets]:
+async def _file(_servers: Servers, folder: Path) -> AsyncIterator[Targets]:
     """Leave out what is hung: a file system that hangs is none that a plain user can have."""
     (folder / "up").write_text(HOLDING)
     (folder / "garbage").write_bytes(os.urandom(100_000))
@@ -149,7 +191,7 @@ def _inflight_keys(address: Address) -> Keys:
 
 
 def _postgres_keys(address: Address) -> Keys:
-    return {"url": f"postgres://postgres:secret@{address}/postgres", "writable": True}
+    return {"url": f"postgres://postgres:{PASSWORD}@{address}/postgres", "writable": True}
 
 
 def _http_keys(address: Address) -> Keys:
@@ -166,11 +208,11 @@ def _s3_keys(address: Address) -> Keys:
     return {**where, **credentials}
 
 
-_TARGETS: Final[Mapping[str, Callable[[Path], AbstractAsyncContextManager[Targets]]]] = {
+_TARGETS: Final[Mapping[str, Callable[[Servers, Path], AbstractAsyncContextManager[Targets]]]] = {
     "redis": _redis,
-    "rabbitmq": partial(_rabbit, _rabbit_keys),
-    "rabbitmq-delivery": partial(_rabbit, _delivery_keys),
-    "rabbitmq-inflight": partial(_rabbit, _inflight_keys),
+    "rabbitmq": _rabbit,
+    "rabbitmq-delivery": _delivery,
+    "rabbitmq-inflight": _inflight,
     "postgres": _postgres,
     "s3": partial(_web, stored(), _s3_keys),
     "http": partial(_web, response(200, "ok"), _http_keys),
