@@ -1,6 +1,7 @@
 """The check type `rabbitmq-inflight`, against a real broker whose counts are a second old."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import Final
@@ -240,6 +241,31 @@ async def test_the_api_is_read_and_nothing_else_is_asked() -> None:
         "&page=1&page_size=500&use_regex=true&name=%5E%28127%5C.0%5C.0%5C.1%29%3A"
     )
     assert (ending(result), asked) == (SUCCESS, ["GET /api/whoami?columns=name,tags", channels] * 2)
+
+
+@pytest.mark.parametrize(
+    ("whoami", "channels"),
+    [
+        ({"tags": None}, []),
+        ({"tags": 5}, []),
+        ({"tags": [{}]}, []),
+        ({"tags": ["monitoring"]}, [{"vhost": "/", "messages_unacknowledged": "many"}]),
+        ({"tags": ["monitoring"]}, [{"vhost": "/", "consumer_count": [1]}]),
+        ({"tags": ["monitoring"]}, [{"vhost": "/", "messages_unacknowledged": 1e999}]),
+    ],
+)
+async def test_an_answer_of_another_shape_is_no_crash(whoami: object, channels: object) -> None:
+    async def script(connection: Connection) -> None:
+        while True:
+            head = await connection.read_until(b"\r\n\r\n")
+            body = json.dumps(whoami if b"whoami" in head else {"items": channels}).encode()
+            await connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
+
+    async with talking(script) as fake:
+        where = {"url": "amqp://app:pw@amqp.test/", "management_url": f"http://{fake}"}
+        result = await run_once({"type": "rabbitmq-inflight", **where}, deadline="7s")
+
+    assert result.reason in (Reason.FORBIDDEN, Reason.PROTOCOL), result.message
 
 
 @pytest.mark.parametrize(
