@@ -1,4 +1,4 @@
-"""Any history of edits, good and bad, against one sentence: the last good file that held still is in force."""
+"""Any history of edits, good and bad, against one sentence: the last good file that held still counts."""
 
 import asyncio
 import logging
