@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 DECIDING := sidecar/core/*,sidecar/config/*,sidecar/runtime/*
 
-.PHONY: help run test test-fast lint format docs bench lock clean servers
+.PHONY: help run test test-fast lint format docs bench soak fuzz lock clean servers
 
 help:  ## show these verbs
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -50,6 +50,12 @@ docs: $(INSTALLED)  ## write the pages and tables that repeat what the code says
 
 bench: $(INSTALLED)  ## measure the probe path and the cost of a check, as ratios within one run
 	@$(BIN)/python -m benchmarks
+
+soak: $(INSTALLED) servers  ## 100,000 runs of every type: nothing may be left behind (RUNS=, JSON=)
+	@$(BIN)/python -m benchmarks.soak $(if $(RUNS),--runs $(RUNS)) $(if $(JSON),--json $(JSON))
+
+fuzz: $(INSTALLED)  ## try EXAMPLES= of each fuzzed parser and state machine, others each time
+	@FUZZ_EXAMPLES=$(or $(EXAMPLES),2000) $(BIN)/python -m pytest -q --timeout 0 tests/fuzz tests/runtime/test_*_model.py
 
 lock: $(INSTALLED)  ## resolve the dependencies again into the lock files
 	@$(BIN)/uv pip compile --quiet --universal --no-header --generate-hashes --upgrade --extra all \

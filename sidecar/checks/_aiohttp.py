@@ -1,5 +1,6 @@
 """Requests through aiohttp's client that leave nothing behind, and their failures in a result's words."""
 
+import codecs
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Iterator
@@ -18,6 +19,8 @@ resolver = Driver("aiohttp.resolver", extra="all")
 
 BODY_LIMIT: Final = 64 * 1024
 """Bytes of a body that are read at most."""
+_NO_CHARSETS: Final = frozenset({"idna", "punycode", "undefined"})
+"""Encodings of names, which Python knows too: one takes a second for a body, and two forgive no mistake."""
 
 
 def new_session(target: str, *, sockets: Callable[[Any], socket.socket] | None = None) -> Any:
@@ -70,9 +73,11 @@ async def _first_bytes(response: Any, limit: int) -> bytes:
 
 
 def _decoded(body: bytes, charset: str) -> str:
+    """Return a body as text, whatever charset a server names."""
     try:
-        return body.decode(charset, errors="replace")
-    except LookupError:  # a server may name any charset
+        codec = codecs.lookup(charset).name
+        return body.decode("utf-8" if codec in _NO_CHARSETS else codec, errors="replace")
+    except (LookupError, ValueError):
         return body.decode(errors="replace")
 
 

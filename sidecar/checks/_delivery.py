@@ -184,7 +184,8 @@ class _Survey:
         The virtual host's own page wants the tag administrator before 4.x.
         """
         answer = await self._ask("vhosts", columns=Traffic.COLUMNS)
-        ours = [each for each in answer or () if isinstance(each, dict) and each.get("name") == self._vhost]
+        listed = answer if isinstance(answer, list) else ()
+        ours = [each for each in listed if isinstance(each, dict) and each.get("name") == self._vhost]
         return Traffic.read(ours[0]) if ours else None
 
     async def _ours(self) -> Ours:

@@ -25,7 +25,7 @@ from sidecar.config.problems import Mistake
 from sidecar.core.check import CheckFailed, Reason
 from sidecar.support.driver import Driver
 from sidecar.support.proxy import proxy_for
-from sidecar.support.text import one_line
+from sidecar.support.text import Redactor, one_line
 
 if TYPE_CHECKING:
     import ssl
@@ -65,13 +65,21 @@ class Access:
     @property
     def headers(self) -> dict[str, str]:
         """The headers of every request."""
-        pair = f"{self.username}:{self.password.reveal()}".encode()
         return {
             "Accept": "*/*",  # asked for JSON alone, RabbitMQ answers 406 where it means 404
             "Accept-Encoding": "identity",
-            "Authorization": f"Basic {b64encode(pair).decode()}",
+            "Authorization": f"Basic {self._login}",
             "User-Agent": f"sidecar/{__version__}",
         }
+
+    @property
+    def redact(self) -> Redactor:
+        """What blots our login out of an answer, which may repeat it, before the answer is cut."""
+        return Redactor((self.password.reveal(), self._login))
+
+    @property
+    def _login(self) -> str:
+        return b64encode(f"{self.username}:{self.password.reveal()}".encode()).decode()
 
 
 MANAGEMENT_PORTS: Final = {"amqp": ("http", 15672), "amqps": ("https", 15671)}
@@ -178,6 +186,7 @@ class Visit:
         self._access = access
         self._context = context
         self._sockets = sockets
+        self._redact = access.redact
         self._is_proven = False
         self._requests = 0
 
@@ -239,7 +248,7 @@ class Visit:
         if (status, verdict) == (200, "ok"):
             return None
         if (status, verdict) == (503, "failed"):
-            return one_line(str(answer.get("reason", "")), limit=100)
+            return self._why(answer, limit=100)
         if status == 404 and _is_error(answer):
             raise Unanswered(Reason.UNAVAILABLE, f"the broker has no health check {check}")
         raise self._unexpected(status)
@@ -265,8 +274,9 @@ class Visit:
         return response.status, answer
 
     def _url(self, path: tuple[str, ...], query: Mapping[str, str]) -> Any:
-        parts = "/".join(quote(part, safe="") for part in path)
-        asked = f"?{urlencode(query, safe=',', quote_via=quote)}" if query else ""
+        """Return the URL of a path; what names of the broker's own answers hold is no text at times."""
+        parts = "/".join(quote(part, safe="", errors="replace") for part in path)
+        asked = f"?{urlencode(query, safe=',', errors='replace', quote_via=quote)}" if query else ""
         return yarl.URL(f"{self._access.root}/{parts}{asked}", encoded=True)
 
     def _options(self) -> dict[str, Any]:
@@ -291,10 +301,14 @@ class Visit:
 
     def _refusal(self, headers: Any, answer: Any) -> Exception:
         """Return what a 401 means: RabbitMQ says it of logins, and of rights too, where others say 403."""
-        why = one_line(str(answer.get("reason", "")), limit=80) if isinstance(answer, dict) else ""
+        why = self._why(answer, limit=80) if isinstance(answer, dict) else ""
         if "WWW-Authenticate" in headers or "log in" in why or not why:
             return CheckFailed(Reason.AUTH, f"{self.target} refused the login: {why or 'status 401'}")
         return Unanswered(Reason.FORBIDDEN, f"the broker says {why!r}")
+
+    def _why(self, answer: Mapping[str, Any], *, limit: int) -> str:
+        """Return the reason that RabbitMQ gives, in at most so many characters."""
+        return one_line(self._redact(str(answer.get("reason", ""))), limit=limit)
 
     def _unexpected(self, status: int) -> CheckFailed:
         """Return what an answer means that a management API does not give when it is well."""

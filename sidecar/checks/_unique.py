@@ -93,21 +93,22 @@ def _faults(index: Index, table: Table, columns: Sequence[str], where: str) -> I
 def _words(sql: str) -> list[str]:
     """Return the words of an expression: the same for two that differ in spaces, case or outer brackets."""
     words = [word if word[0] in "'\"" else word.lower() for word in _WORD.findall(sql)]
-    while _is_bracketed(words):
-        words = words[1:-1]
-    return words
+    around = _brackets_around(words)
+    return words[around : len(words) - around]
 
 
-def _is_bracketed(words: Sequence[str]) -> bool:
-    """Whether the first bracket closes with the last one."""
-    if words[:1] != ["("]:
-        return False
-    depth = 0
+def _brackets_around(words: Sequence[str]) -> int:
+    """Return how many pairs of brackets are around all of it, looking at each word once."""
+    opened, closed = list[int](), dict[int, int]()
     for position, word in enumerate(words):
-        depth += (word == "(") - (word == ")")
-        if depth == 0:
-            return position == len(words) - 1
-    return False
+        if word == "(":
+            opened.append(position)
+        elif word == ")" and opened:
+            closed[opened.pop()] = position
+    around = 0
+    while closed.get(around) == len(words) - 1 - around:
+        around += 1
+    return around
 
 
 def _excludes_null(where: str, column: str) -> bool:

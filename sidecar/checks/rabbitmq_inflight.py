@@ -91,12 +91,16 @@ class Reading:
 
     @classmethod
     def of(cls, channels: Iterable[Mapping[str, Any]], vhost: str) -> "Reading":
-        """Add up the channels of a virtual host; one that was not counted yet has nothing."""
+        """Add up the channels of a virtual host; one that was not counted yet has nothing.
+
+        Raises:
+            CheckFailed: what is to be added up is no number.
+        """
         ours = [each for each in channels if each.get("vhost") == vhost]
         return cls(
             len(ours),
-            sum(int(each.get("consumer_count") or 0) for each in ours),
-            sum(int(each.get("messages_unacknowledged") or 0) for each in ours),
+            sum(_count(each, "consumer_count") for each in ours),
+            sum(_count(each, "messages_unacknowledged") for each in ours),
         )
 
     def __str__(self) -> str:
@@ -223,10 +227,19 @@ def _connection_of(channel: Mapping[str, Any]) -> str:
     return str(channel.get("name")).rpartition(" (")[0]
 
 
+def _count(channel: Mapping[str, Any], key: str) -> int:
+    number = channel.get(key) or 0
+    if not isinstance(number, int):
+        raise CheckFailed(Reason.PROTOCOL, f"the management API answered with a {key} that is no number")
+    return number
+
+
 def _tags(whoami: Any) -> Sequence[str]:
     """Return the tags of a user: a list since RabbitMQ 3.9, and words with commas before."""
-    tags = whoami.get("tags", ()) if isinstance(whoami, dict) else ()
-    return tags.split(",") if isinstance(tags, str) else tags
+    tags = whoami.get("tags") if isinstance(whoami, dict) else None
+    if isinstance(tags, str):
+        return tags.split(",")
+    return [tag for tag in tags if isinstance(tag, str)] if isinstance(tags, list) else ()
 
 
 check_type = CheckType(

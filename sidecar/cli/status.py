@@ -97,7 +97,8 @@ def _read_board(address: Address, timeout: float) -> Mapping[str, Any]:
 
 
 def _as_json(body: Mapping[str, Any]) -> str:
-    return json.dumps(body, indent=2, ensure_ascii=False, allow_nan=False)
+    """Return it in ASCII: beyond it are characters that no terminal can print, or that it would obey."""
+    return json.dumps(body, indent=2, allow_nan=False)
 
 
 def _as_text(body: Mapping[str, Any]) -> str:

@@ -1,9 +1,14 @@
 """How many messages are looked at, for how long, and where in a message its identifier is."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
+
+_INDEX: Final = re.compile(r"[0-9]{1,9}")
+"""Of an item in a list; no body holds more items."""
 
 
 class Source(StrEnum):
@@ -92,7 +97,7 @@ def _pointed_at(pointer: str, body: bytes) -> object:
         key = part.replace("~1", "/").replace("~0", "~")
         if isinstance(found, dict):
             found = found.get(key)
-        elif isinstance(found, list) and key.isascii() and key.isdigit() and int(key) < len(found):
+        elif isinstance(found, list) and _INDEX.fullmatch(key) and int(key) < len(found):
             found = found[int(key)]
         else:
             return None

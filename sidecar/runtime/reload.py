@@ -115,7 +115,8 @@ class Reloader:
         """Wait until it is time, or until somebody wakes us; whether it was that."""
         self._pulse.expect("reload", within=seconds)
         try:
-            await asyncio.wait_for(self._woken.wait(), seconds)
+            async with asyncio.timeout(seconds):  # `wait_for` of Python 3.11 may swallow a cancellation
+                await self._woken.wait()
         except TimeoutError:
             return False
         finally:

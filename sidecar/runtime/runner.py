@@ -177,7 +177,12 @@ class Runner:
             log.error(message, exc_info=error, extra={"check": self._name, **fields})
 
     def _connections_opened(self) -> int:
-        return getattr(self.check, "connections_opened", 0)
+        """Return how many connections the check says that it has opened; a third party's may say anything."""
+        try:
+            return int(getattr(self.check, "connections_opened", 0))
+        except Exception as error:  # noqa: BLE001 - a bug of the check, which has answered all the same
+            self._log_once("count", "check cannot count its connections", error)
+            return 0
 
 
 async def _ask(ask: Ask) -> object:

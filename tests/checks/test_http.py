@@ -8,6 +8,7 @@ import os
 import re
 import socket
 import ssl
+import time
 import tracemalloc
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager
@@ -227,11 +228,19 @@ class TestExpect:
 
         assert await ask(site, expect={"body": "grün"}) == SUCCESS
 
-    @pytest.mark.parametrize("charset", ["utf-8", "no-such-charset"])
+    @pytest.mark.parametrize("charset", ["utf-8", "no-such-charset", "idna", "punycode", "undefined", "hex"])
     async def test_a_body_that_is_not_text_is_no_crash(self, charset: str) -> None:
         site = Site(response(body=b"\xff\xfe ok", Content_Type=f"text/plain; charset={charset}"))
 
         assert await ask(site, expect={"body": "ok"}) == SUCCESS
+
+    async def test_no_charset_makes_a_body_take_long(self) -> None:
+        site = Site(response(body=b"-" + b"9" * 64_000, Content_Type="text/plain; charset=punycode"))
+        began = time.process_time()
+
+        await ask(site, expect={"body": "ok"})
+
+        assert time.process_time() - began < 0.3
 
     @pytest.mark.parametrize(("offset", "is_seen"), [(64 * 1024 - 5, True), (64 * 1024 - 4, False)])
     async def test_a_body_is_read_to_64_kib(self, offset: int, is_seen: bool) -> None:

@@ -6,6 +6,7 @@ import re
 import ssl
 import subprocess
 import sys
+from base64 import b64encode
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Final
@@ -930,6 +931,46 @@ async def test_names_what_is_no_management_api(answers: list[bytes], reason: Rea
 
     assert result.reason is reason, result.message
     assert said in result.message
+
+
+@pytest.mark.parametrize("shift", range(0, 80, 7))
+async def test_tells_no_part_of_a_login_that_an_answer_repeats(shift: int) -> None:
+    login = b64encode(f"reader:{SECRET}".encode()).decode()
+    repeated = json.dumps({"error": "no", "reason": f"{'x' * shift} {SECRET} {login} log in"}).encode()
+    async with answering(answer(repeated, "401 Unauthorized")) as address:
+        result = await run_once(
+            {
+                "type": "rabbitmq-delivery",
+                "url": f"amqp://reader:{quote(SECRET, safe='')}@r",
+                "management_url": f"http://{address}",
+            }
+        )
+
+    assert not [form for form in (SECRET, login) if form[:4] in result.message], result.message
+
+
+async def test_what_is_no_text_in_an_answer_is_asked_for_all_the_same() -> None:
+    to_nowhere = answer(
+        b'[{"destination":"\\ud800","destination_type":"queue","routing_key":"","arguments":{}}]'
+    )
+    queue = {
+        "name": "x", "durable": True, "auto_delete": False, "exclusive": False, "type": "classic",
+        "arguments": {"x-dead-letter-exchange": "d"}, "effective_policy_definition": {},
+    }  # fmt: skip
+    exchange = answer(DEFAULT.partition(b"\r\n\r\n")[2].replace(b'"name":""', b'"name":"d"'))
+    answers = [WELL, DEFAULT, answer(json.dumps(queue).encode()), exchange, to_nowhere, GONE]
+    async with answering(*answers) as address:
+        result = await run_once(
+            {
+                "type": "rabbitmq-delivery",
+                "url": "amqp://r",
+                "management_url": f"http://{address}",
+                "queues": wanted("x"),
+                "dead_letter": "required",
+            }
+        )
+
+    assert result.reason is not Reason.UNEXPECTED, result.message
 
 
 @pytest.mark.parametrize(

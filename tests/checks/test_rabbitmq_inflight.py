@@ -282,6 +282,31 @@ async def answering(answers: Mapping[str, object]) -> AsyncIterator[tuple[Keys, 
 
 
 @pytest.mark.parametrize(
+    ("whoami", "channels"),
+    [
+        ({"tags": None}, []),
+        ({"tags": 5}, []),
+        ({"tags": [{}]}, []),
+        ({"tags": ["monitoring"]}, [{"vhost": "/", "messages_unacknowledged": "many"}]),
+        ({"tags": ["monitoring"]}, [{"vhost": "/", "consumer_count": [1]}]),
+        ({"tags": ["monitoring"]}, [{"vhost": "/", "messages_unacknowledged": 1e999}]),
+    ],
+)
+async def test_an_answer_of_another_shape_is_no_crash(whoami: object, channels: object) -> None:
+    async def script(connection: Connection) -> None:
+        while True:
+            head = await connection.read_until(b"\r\n\r\n")
+            body = json.dumps(whoami if b"whoami" in head else {"items": channels}).encode()
+            await connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
+
+    async with talking(script) as fake:
+        where = {"url": "amqp://app:pw@amqp.test/", "management_url": f"http://{fake}"}
+        result = await run_once({"type": "rabbitmq-inflight", **where}, deadline="7s")
+
+    assert result.reason in (Reason.FORBIDDEN, Reason.PROTOCOL), result.message
+
+
+@pytest.mark.parametrize(
     ("more", "told"),
     [
         ({"gates": "readiness"}, "would hold back a pod for working; write gates: none"),

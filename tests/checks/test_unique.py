@@ -1,5 +1,6 @@
 """What the catalog says of indexes, and what follows from it."""
 
+import time
 from dataclasses import replace
 
 import pytest
@@ -120,6 +121,14 @@ def test_columns_that_may_be_null_let_nulls_in() -> None:
     assert why(AB, nullable="cab") == f"{NOT_UNIQUE}: ab takes any number of NULLs in a and b"
     assert why(AB, nullable="c") is None
     assert why(replace(AB, has_nulls_distinct=False), nullable="ab") is None
+
+
+def test_brackets_without_end_are_judged_soon() -> None:
+    nested = "(" * 5000 + "a IS NOT NULL" + ")" * 5000
+    began = time.process_time()
+
+    assert why(replace(AB, predicate=nested), where="a IS NOT NULL") is None
+    assert time.process_time() - began < 0.3
 
 
 @pytest.mark.parametrize(

@@ -157,6 +157,14 @@ def test_infinity_is_no_json() -> None:
     assert (told.exit_code, told.stdout) == (1, "")
 
 
+@pytest.mark.parametrize("message", ["a\x9b2Jb", "a\u202eb", "\ud800"])
+def test_json_is_printed_whatever_a_message_holds_and_steers_no_terminal(message: str) -> None:
+    with answering(200, json.dumps(board({**CHECK, "message": message})).encode()) as port:
+        told = status(port, "--output", "json")
+
+    assert (told.exit_code, told.stdout.isascii()) == (0, True)
+
+
 def test_a_message_cannot_steer_the_terminal() -> None:
     with answering(200, json.dumps(board({**CHECK, "message": "a\x1b[2J\nb"})).encode()) as port:
         told = status(port)

@@ -55,6 +55,7 @@ def test_what_is_none_says_what_may_be_written(text: str) -> None:
         ("json:/a/b~1c/x", Message(body=BODY), None),
         ("json:/a/b~1c/-1", Message(body=BODY), None),
         ("json:/a/nothing/there", Message(body=BODY), None),
+        ("json:/a/b~1c/" + "9" * 5000, Message(body=BODY), None),
         ("json:/no", Message(body=BODY), None),
         ("json:/flag", Message(body=BODY), None),
         ("json:/none", Message(body=BODY), None),

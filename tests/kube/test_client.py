@@ -248,6 +248,17 @@ async def test_a_service_account_that_is_none_is_told_in_a_sentence(
     assert (error.sentence, cluster.requests) == (f"{account}/{sentence}", [])
 
 
+async def test_a_token_that_is_repeated_where_a_sentence_is_cut_is_not_told_in_part(
+    cluster: FakeApi, account: Path
+) -> None:
+    (account / "token").write_text("a-token-of-some-length")
+    cluster.answers = [answer(403, {"message": "x" * 290 + "a-token-of-some-length"})]
+
+    error = await refusal(cluster.address, account)
+
+    assert "a-tok" not in error.sentence
+
+
 async def test_nothing_shows_the_token(
     cluster: FakeApi, account: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -217,6 +217,32 @@ async def test_who_wakes_it_has_it_read_at_once_though_nothing_looks_changed(tmp
     assert (stage.read, len(stage.applied)) == ([POLL / 2], 1)
 
 
+async def test_who_ends_it_as_somebody_wakes_it_is_heard(tmp_path: Path) -> None:
+    clock, path = loop_clock(), tmp_path / "config"
+    path.write_text("db")
+    reloader = Reloader(
+        path,
+        Config(checks=(check("db"),)),
+        read=lambda: Config(checks=(check("db"),)),
+        apply=lambda _config, _changes: None,
+        record=ReloadRecord(),
+        pulse=Pulse(clock),
+        clock=clock,
+    )
+    watching = asyncio.create_task(reloader.watch_forever())
+    await asyncio.sleep(POLL / 2)
+
+    reloader.wake()
+    await asyncio.sleep(0)
+    watching.cancel()
+    await asyncio.wait({watching}, timeout=60)
+
+    ended = watching.done()
+    watching.cancel()
+    await asyncio.wait({watching})
+    assert ended
+
+
 async def test_a_refused_configuration_is_told_once_and_tried_again(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -417,6 +417,25 @@ async def test_a_result_counts_the_connections_that_its_run_opened() -> None:
     assert [result.connections_opened for result in results] == [2, 2]
 
 
+class Miscounting(FakeCheck):
+    """Fails where it is asked how many connections it has opened."""
+
+    @property
+    def connections_opened(self) -> int:
+        raise RuntimeError("no count")
+
+
+async def test_a_check_that_cannot_count_has_opened_nothing_and_is_logged_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    runner = runner_of(Miscounting(nothing))
+
+    results = [await runner.run(), await runner.run()]
+
+    assert [(each.outcome, each.connections_opened) for each in results] == [(Outcome.SUCCESS, 0)] * 2
+    assert [record.getMessage() for record in caplog.records] == ["check cannot count its connections"]
+
+
 async def test_all_that_a_check_does_is_done_in_tasks_that_carry_its_name() -> None:
     names = []
 

@@ -1,0 +1,98 @@
+"""A small soak of every type, and that a soak would see what is left behind."""
+
+import asyncio
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from benchmarks.soak.__main__ import driven, soaked
+from benchmarks.soak.driver import slope
+from benchmarks.soak.report import Record, faults, markdown, table
+from benchmarks.soak.targets import Servers, kinds
+from sidecar.checks import InstalledTypes
+from tests.process.plugins import install
+
+RUNS: Final = 400
+NO_SLOPE: Final = float("inf")
+"""So few runs say nothing of the memory, which still fills its caches."""
+WHOLE: Final[Record] = {
+    "outcomes": {
+        "up": {"success": 90, "timeout": 2},
+        "hung": {"timeout": 10},
+        "flapping": {"success": 1, "dns": 1},
+    },
+    "before": {"descriptors": 7, "tasks": 1, "threads": 1},
+    "after": {"descriptors": 7, "tasks": 1, "threads": 1},
+    "rss_slope": 0.25,
+}
+
+
+@pytest.fixture(scope="module")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+    with Servers(tmp_path_factory.mktemp("soak")) as started:
+        yield started
+
+
+def test_every_type_is_soaked() -> None:
+    assert sorted(kinds()) == sorted(InstalledTypes().names())
+
+
+@pytest.mark.servers
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", kinds())
+def test_a_few_hundred_runs_leave_nothing_behind(kind: str, servers: Servers) -> None:
+    record = asyncio.run(soaked(kind, servers, RUNS, crowd=1))
+
+    assert list(faults(kind, record, slope_limit=NO_SLOPE)) == []
+
+
+LEAKING: Final = """
+kept.append(open("/dev/null"))
+kept.append(asyncio.create_task(asyncio.sleep(1e6)))
+threading.Thread(target=threading.Event().wait, daemon=True).start()
+"""
+
+
+@pytest.mark.slow
+def test_what_leaks_in_every_run_is_seen(tmp_path: Path) -> None:
+    environ = install(tmp_path, run=LEAKING, prelude="import threading\nkept = []")
+    order = {"runs": 400, "crowd": 1, "targets": {"up": {"type": "trouble", "interval": "200ms"}}}
+
+    told = "\n".join(faults("trouble", asyncio.run(driven(order, environ))))
+
+    assert all(f"trouble: {each} " in told for each in ("descriptors", "tasks", "threads", "the memory")), (
+        told
+    )
+
+
+@pytest.mark.parametrize(
+    ("broken", "told"),
+    [
+        ({}, []),
+        ({"after": {"descriptors": 8, "tasks": 1, "threads": 0}}, ["redis: descriptors rose from 7 to 8"]),
+        ({"rss_slope": 1.01}, ["redis: the memory grew by 1.01 KiB per 1,000 runs"]),
+        ({"outcomes": {"up": {"success": 40, "auth": 60}}}, ["redis: what is up answered 40 of 100 runs"]),
+        ({"outcomes": {"up": {}}}, ["redis: what is up was never asked"]),
+        ({"outcomes": {"hung": {"success": 1, "timeout": 9}}}, ["redis: what is hung succeeded"]),
+        ({"outcomes": {"flapping": {"dns": 9}}}, ["redis: what is flapping succeeded in 0 of 9 runs"]),
+    ],
+)
+def test_a_bound_that_is_broken_is_told(broken: Mapping[str, Any], told: list[str]) -> None:
+    assert list(faults("redis", {**WHOLE, **broken})) == told
+
+
+def test_the_figures_are_shown_on_a_page_and_on_a_terminal() -> None:
+    cells = ["redis", "104", "92", "10", "2", "-", "7 → 7", "1 → 1", "1 → 1", "+0.25"]
+
+    assert markdown({"redis": WHOLE}).splitlines()[1:] == ["| --- " * 10 + "|", f"| {' | '.join(cells)} |"]
+    assert table({"redis": WHOLE}).splitlines()[1].split() == " ".join(cells).split()
+
+
+@pytest.mark.parametrize(
+    ("resident", "expected"),
+    [([100] * 9, 0.0), (list(range(100, 109)), 10.0), ([100, 100, 100, 900, 100, 100, 100, 100, 100], 0.0)],
+)
+def test_a_slope_follows_what_lasts_and_no_burst(resident: list[int], expected: float) -> None:
+    assert slope([(100 * run, kib) for run, kib in enumerate(resident)]) == expected
