@@ -40,6 +40,10 @@ class Reply:
     format: Format = Format.TEXT
 
 
+PASSED: Final = b"ok"
+"""The whole answer of a probe that passes and was asked for no more."""
+
+
 def render(name: str, verdict: Verdict, style: Style, *, warnings: Collection[str] = ()) -> Reply:
     """Return the response of the probe `name`; `warnings` are lines of their own before the last.
 
@@ -49,7 +53,7 @@ def render(name: str, verdict: Verdict, style: Style, *, warnings: Collection[st
     if style.format is not Format.TEXT:
         return Reply(code, _json(name, verdict, style), style.format)
     if code == 200 and not style.is_verbose:
-        return Reply(code, b"ok")
+        return Reply(code, PASSED)
     shown = [_text_line(line, style) for line in verdict.lines]
     last = f"{name} check {'passed' if code == 200 else 'failed'}"
     return Reply(code, "".join(f"{line}\n" for line in [*shown, *warnings, last]).encode())

@@ -285,6 +285,21 @@ async def test_an_answer_is_rendered_once_until_the_board_or_time_changes_it(
     assert len(judged) == 3
 
 
+async def test_a_plain_ok_is_not_judged_anew_because_a_check_tells_another_story(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record_all(stage.board, ALL, success(stage.clock))
+    asked = [await stage.get("/readyz"), await stage.get("/readyz?verbose")]
+    judged: list[Probe] = []
+    judge = stage.board.verdict
+    monkeypatch.setattr(stage.board, "verdict", lambda probe, now: judged.append(probe) or judge(probe, now))
+    stage.board.record("extra", success(stage.clock, message="expires in 6 days"))
+
+    asked += [await stage.get("/readyz"), await stage.get("/readyz?verbose")]
+
+    assert (asked[0] == asked[2], asked[1] == asked[3], len(judged)) == (True, False, 1)
+
+
 async def test_healthz_fails_when_a_loop_of_ours_is_late_and_no_check_ever_counts(stage: Stage) -> None:
     record_all(stage.board, ALL, failure(stage.clock, Reason.REFUSED))
     healthy = await stage.get("/healthz?verbose")
