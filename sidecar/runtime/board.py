@@ -213,9 +213,10 @@ class Board:
         entry.tally.add(result)
         entry.runs_in_status += 1
         entry.recent = (*entry.recent[-OUTCOMES_KEPT + 1 :], result.outcome)
-        if was_stale or _settled(entry.state) != _settled(before):
+        has_turned = was_stale or _settled(entry.state) != _settled(before)
+        if has_turned and entry.config.gates:
             self._turn()
-        elif _story(entry.state) != _story(before):
+        elif has_turned or _story(entry.state) != _story(before):
             self._change()
         if entry.state.status is not before.status:
             self._tell(self._change_status(entry, before))

@@ -224,6 +224,15 @@ def test_a_probe_may_turn_only_where_a_status_does(letters: str, turns: list[boo
     assert [after > before for before, after in pairwise(seen)] == turns
 
 
+def test_a_check_that_gates_nothing_turns_no_probe() -> None:
+    board = board_of(config("a"))
+    before = board.turns, board.version
+
+    record(board, "a", "sffs")
+
+    assert (board.turns, board.version) == (before[0], before[1] + 4)
+
+
 def test_the_version_rises_when_a_message_alone_changes() -> None:
     board = board_of(config("a"))
     board.record("a", replace(result("f", at=START), message="hung for 1s"))
