@@ -30,6 +30,11 @@ def vary(delay: float, dice: Random) -> float:
     return delay * dice.uniform(1 - JITTER, 1 + JITTER)
 
 
+def delay_after_loss(passed: float, delay: float, dice: Random) -> float:
+    """Return the seconds from a loss to the run that it causes, `passed` seconds into a pause of `delay`."""
+    return min(max(dice.uniform(0, LOSS_SPREAD), LOSS_SPACING - passed), delay - passed)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
     """What every loop shares."""
@@ -93,8 +98,7 @@ class CheckLoop:
         if not await self._runner.lost_within(delay):
             return
         passed = self._shared.clock.monotonic() - began
-        spread = self._shared.dice.uniform(0, LOSS_SPREAD)
-        await self._sleep(min(max(spread, LOSS_SPACING - passed), delay - passed))
+        await self._sleep(delay_after_loss(passed, delay, self._shared.dice))
 
     async def _sleep(self, seconds: float) -> None:
         self._plan_in(seconds)
