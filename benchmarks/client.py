@@ -33,11 +33,11 @@ def until_answered(port: int, path: str = "/readyz", *, within: float = 60.0) ->
     raise TimeoutError(f"no 200 for {path} from port {port} within {within:.0f}s")
 
 
-def until_open(port: int, *, within: float = 30.0) -> None:
+def until_open(port: int, *, host: str = "127.0.0.1", within: float = 30.0) -> None:
     """Wait until somebody listens on a port."""
     ends = time.monotonic() + within
     while time.monotonic() < ends:
-        with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+        with suppress(OSError), socket.create_connection((host, port), timeout=1):
             return
         time.sleep(0.01)
     raise TimeoutError(f"nobody listens on port {port} within {within:.0f}s")

@@ -10,6 +10,7 @@ the dependency while nothing happens.
 import heapq
 from collections import Counter
 from dataclasses import dataclass, field
+from math import inf
 from random import Random
 from typing import Final
 
@@ -48,7 +49,6 @@ class Pod:
     state: State = field(default_factory=State)
     plan: int = 0
     """Counts plans; an event of an older one is void."""
-    ended_at: float = 0.0
     due: float = 0.0
 
 
@@ -87,15 +87,13 @@ class Fleet:
             success_threshold=1,
         )
         delay = next_delay(pod.state, interval=INTERVAL, failure_threshold=FAILURE_THRESHOLD)
-        pod.ended_at = ended
         self._plan(number, ended + vary(delay, self._dice))
 
     def _lose(self) -> None:
         """Every pod loses its connection at the moment of the death, and comes back with a question."""
         now = self._story.dies
         for number, pod in enumerate(self._pods):
-            passed = max(now - pod.ended_at, 0.0)
-            self._plan(number, now + delay_after_loss(passed, pod.due - pod.ended_at, self._dice))
+            self._plan(number, now + delay_after_loss(pod.due - now, inf, self._dice))
 
     def _plan(self, number: int, at: float) -> None:
         pod = self._pods[number]

@@ -182,7 +182,14 @@ async def _bare_postgres(at: Address) -> AsyncIterator[Ask]:
     connection = await asyncpg.connect(
         f"postgres://{at.login}127.0.0.1:{at.port}/postgres", ssl=False, statement_cache_size=0
     )
-    yield lambda: connection.fetch("SELECT 1")
+    bounds = "BEGIN; SET LOCAL statement_timeout = 2000; SET LOCAL idle_in_transaction_session_timeout = 2000"
+
+    async def ask() -> None:
+        await connection.execute(bounds)
+        await connection.fetch("SELECT 1")
+        await connection.execute("ROLLBACK")
+
+    yield ask
     await connection.close()
 
 
