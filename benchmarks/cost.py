@@ -1,7 +1,7 @@
 """What does a check cost?
 
-Measured: the processor time of a run of each type, as the scheduler has it done: paced, contained, recorded on
-the board. Against: the same driver calls in a bare loop, in the same process, by turns. Besides what a run
+Measured: the processor time of a run of each type, as the scheduler has it done: paced, contained, recorded
+on the board. Against: the same driver calls in a bare loop, in the same process, by turns. Besides what a run
 costs the dependency, counted by a proxy before it: round trips, bytes, and connections.
 """
 
@@ -17,7 +17,7 @@ from typing import Final
 
 from benchmarks.proxy import Traffic, counting
 from benchmarks.rows import Effort, Findings, Row, Target
-from benchmarks.types import SUBJECTS, Address, Ask, Subject
+from benchmarks.subjects import SUBJECTS, Address, Ask, Subject
 from sidecar.checks import InstalledTypes
 from sidecar.config.check import CheckConfig
 from sidecar.config.load import Source, load

@@ -1,9 +1,9 @@
 """How soon do we know?
 
-Measured: the seconds from the death of a Redis to 503, and from its return to 200, for a kill, a SIGSTOP, and a
-network that drops everything (in a namespace), at a failure threshold of 1 and the default of 3. Against: a
-plain poller at the same interval, and HAProxy's checks. Each death is watched by many checks at once, whose runs
-fall into different moments.
+Measured: the seconds from the death of a Redis to 503, and from its return to 200, for a kill, a SIGSTOP, and
+a network that drops everything (in a namespace), at a failure threshold of 1 and the default of 3. Against: a
+plain poller at the same interval, and HAProxy's checks. Each death is watched by many checks at once, whose
+runs fall into different moments.
 """
 
 import random
@@ -23,7 +23,7 @@ from benchmarks.network import THERE, NoNamespaceError, namespace
 from benchmarks.observers import (
     THRESHOLDS,
     Observer,
-    Subject,
+    Watched,
     watching_haproxy,
     watching_poller,
     watching_sidecar,
@@ -120,7 +120,7 @@ def measure(effort: Effort) -> Findings:
         [
             f"Timeout {TIMEOUT:.0f}s; "
             + ", ".join(
-                f"{each.name}: interval {each.interval:g}s, {each.deaths} deaths × {each.checks} checks"
+                f"{each.name}: interval {each.interval:g}s, {each.deaths} deaths of {each.checks} checks"
                 for each in trials
             )
             + ".",
@@ -137,12 +137,12 @@ def _tried(effort: Effort, trial: Trial) -> list[Row]:
             fault = stack.enter_context(contextmanager(trial.fault)(folder))
         except (NoNamespaceError, ServerMissing) as failure:
             return [Row(trial.name, None, note=f"skipped: {failure}")]
-        subject = Subject(fault.host, fault.port, trial.interval, TIMEOUT, trial.checks)
+        watched = Watched(fault.host, fault.port, trial.interval, TIMEOUT, trial.checks)
         watchers: dict[str, Watcher] = {}
         skipped = []
         for name, watching in OBSERVERS.items():
             try:
-                watchers[name] = Watcher(stack.enter_context(watching(folder, subject)))
+                watchers[name] = Watcher(stack.enter_context(watching(folder, watched)))
                 stack.callback(watchers[name].stop)
             except ServerMissing as failure:
                 skipped.append(Row(f"{trial.name}: {name}", None, note=f"skipped: {failure}"))

@@ -22,7 +22,7 @@ THRESHOLDS: Final = (1, 3)
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
+class Watched:
     """What is watched, and how: so many times at once, that a death is so many trials."""
 
     host: str
@@ -31,7 +31,7 @@ class Subject:
     timeout: float
     checks: int
 
-    def keys(self) -> list[str]:
+    def watches(self) -> list[str]:
         """Return a name for each watch at each threshold, which it begins with."""
         return [f"t{threshold}-{number}" for threshold in THRESHOLDS for number in range(self.checks)]
 
@@ -60,11 +60,11 @@ class Kubelet:
 class Poller:
     """A loop a watch: connect, PING, wait for the rest of the interval."""
 
-    def __init__(self, subject: Subject) -> None:
-        self._subject = subject
-        self._streaks = dict.fromkeys(range(subject.checks), 0)
+    def __init__(self, watched: Watched) -> None:
+        self._watched = watched
+        self._streaks = dict.fromkeys(range(watched.checks), 0)
         self._stopped = threading.Event()
-        for number in range(subject.checks):
+        for number in range(watched.checks):
             threading.Thread(target=self._poll, args=(number,), daemon=True).start()
 
     def stop(self) -> None:
@@ -79,7 +79,7 @@ class Poller:
         }
 
     def _poll(self, number: int) -> None:
-        interval = self._subject.interval
+        interval = self._watched.interval
         self._stopped.wait(Random().uniform(0, interval))  # noqa: S311 - spreads load
         while not self._stopped.is_set():
             began = time.monotonic()
@@ -87,7 +87,7 @@ class Poller:
             self._stopped.wait(max(began + interval - time.monotonic(), 0))
 
     def _is_up(self) -> bool:
-        address, timeout = (self._subject.host, self._subject.port), self._subject.timeout
+        address, timeout = (self._watched.host, self._watched.port), self._watched.timeout
         with suppress(OSError), socket.create_connection(address, timeout=timeout) as connection:
             connection.settimeout(timeout)
             connection.sendall(b"PING\r\n")
@@ -111,28 +111,28 @@ class Haproxy:
 
 
 @contextmanager
-def watching_sidecar(folder: Path, subject: Subject) -> Iterator[Observer]:
+def watching_sidecar(folder: Path, watched: Watched) -> Iterator[Observer]:
     """Have a sidecar watch inside the block."""
     checks = [
         {
             "name": key,
             "type": "redis",
-            "url": f"redis://{subject.host}:{subject.port}/0",
+            "url": f"redis://{watched.host}:{watched.port}/0",
             "gates": "readiness",
-            "interval": f"{subject.interval * 1000:.0f}ms",
-            "timeout": f"{subject.timeout * 1000:.0f}ms",
+            "interval": f"{watched.interval * 1000:.0f}ms",
+            "timeout": f"{watched.timeout * 1000:.0f}ms",
             "failure_threshold": int(key[1 : key.index("-")]),
         }
-        for key in subject.keys()
+        for key in watched.watches()
     ]
     with sidecar(folder, checks) as server:
         yield Kubelet(server.port)
 
 
 @contextmanager
-def watching_poller(_folder: Path, subject: Subject) -> Iterator[Observer]:
+def watching_poller(_folder: Path, watched: Watched) -> Iterator[Observer]:
     """Have a plain poller watch inside the block."""
-    poller = Poller(subject)
+    poller = Poller(watched)
     try:
         yield poller
     finally:
@@ -140,25 +140,25 @@ def watching_poller(_folder: Path, subject: Subject) -> Iterator[Observer]:
 
 
 @contextmanager
-def watching_haproxy(folder: Path, subject: Subject) -> Iterator[Observer]:
+def watching_haproxy(folder: Path, watched: Watched) -> Iterator[Observer]:
     """Have HAProxy watch inside the block.
 
     Raises:
         ServerMissing: it is not on this machine.
     """
-    command, path = find_command("haproxy"), folder / f"haproxy-{subject.port}.sock"
+    command, path = find_command("haproxy"), folder / f"haproxy-{watched.port}.sock"
     servers = [
-        f"  server {key} {subject.host}:{subject.port} check inter {subject.interval * 1000:.0f} "
+        f"  server {key} {watched.host}:{watched.port} check inter {watched.interval * 1000:.0f} "
         f"fall {key[1 : key.index('-')]} rise 1"
-        for key in subject.keys()
+        for key in watched.watches()
     ]
-    config = folder / f"haproxy-{subject.port}.cfg"
+    config = folder / f"haproxy-{watched.port}.cfg"
     config.write_text(
         "\n".join(
             [
                 f"global\n  stats socket {path}",
                 "defaults\n  mode tcp\n  timeout connect 5s\n  timeout client 5s\n  timeout server 5s",
-                f"backend watched\n  option redis-check\n  timeout check {subject.timeout * 1000:.0f}",
+                f"backend watched\n  option redis-check\n  timeout check {watched.timeout * 1000:.0f}",
                 *servers,
                 "",
             ]

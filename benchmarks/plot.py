@@ -43,9 +43,9 @@ def draw(plot: Plot) -> str:
     points = list(chain.from_iterable(plot.series.values()))
     x = Scale([point[0] for point in points], (LEFT, WIDTH - RIGHT), is_log=plot.is_log_x)
     y = Scale([point[1] for point in points], (HEIGHT - BOTTOM, TOP), is_log=plot.is_log_y)
+    size = f'viewBox="0 0 {WIDTH} {HEIGHT}"'
     lines = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" '
-        'font-family="sans-serif" font-size="11">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" {size} font-family="sans-serif" font-size="11">',
         f'<rect width="{WIDTH}" height="{HEIGHT}" fill="white"/>',
         _text(LEFT, 20, plot.title, size=13),
         *_axes(plot, x, y),
@@ -57,9 +57,10 @@ def draw(plot: Plot) -> str:
 
 def _axes(plot: Plot, x: Scale, y: Scale) -> list[str]:
     bottom, right = HEIGHT - BOTTOM, WIDTH - RIGHT
-    lines = [f'<path d="M{LEFT} {TOP}V{bottom}H{right}" fill="none" stroke="#444"/>']
-    for tick in x.ticks():
-        lines.append(_text(x.place(tick), bottom + 16, f"{tick:g}", anchor="middle"))
+    lines = [
+        f'<path d="M{LEFT} {TOP}V{bottom}H{right}" fill="none" stroke="#444"/>',
+        *(_text(x.place(tick), bottom + 16, f"{tick:g}", anchor="middle") for tick in x.ticks()),
+    ]
     for tick in y.ticks():
         lines.append(_text(LEFT - 6, y.place(tick) + 4, f"{tick:.4g}", anchor="end"))
         lines.append(f'<path d="M{LEFT} {y.place(tick):.1f}H{right}" stroke="#ddd"/>')

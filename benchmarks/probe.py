@@ -79,7 +79,7 @@ def measure(effort: Effort) -> Findings:
     return Findings(
         [row for (name, count), ratios in found.items() for row in _rows(name, count, ratios)],
         [
-            f"{effort.count(ROUNDS)} rounds of {PROBES} new connections and {REQUESTS} requests on a kept one.",
+            f"{effort.count(ROUNDS)} rounds of {PROBES} new connections and {REQUESTS} requests on a kept.",
             "The checks have the default interval of 10s and timeout of 2s; they gate nothing.",
         ],
         [_plot(found)],

@@ -18,7 +18,7 @@ _MARKED: Final = re.compile(r"(<!-- figures: (?P<name>[a-z]+) -->\n).*?(<!-- end
 def as_table(title: str, findings: Findings) -> str:
     """Return findings as lines for a terminal."""
     lines = [
-        f"  {row.what.replace('`', ''):<72} {_value(row):>12}  {_target(row):<13} {row.target.judge(row.value)}"
+        f"  {_plain(row.what):<72} {_value(row):>12}  {_target(row):<13} {row.target.judge(row.value)}"
         for row in findings.rows
     ]
     return "\n".join(
@@ -81,15 +81,20 @@ def _section(name: str, findings: Findings) -> str:
 
 
 def _value(row: Row) -> str:
-    return f"{row.value:.3g} {row.unit}".replace("e+03", ",000") if row.value is not None else row.note
+    if row.value is None:
+        return row.note
+    decimals = 0 if abs(row.value) >= 100 or row.value == int(row.value) else 2
+    return f"{row.value:,.{decimals}f} {row.unit}".rstrip()
 
 
 def _target(row: Row) -> str:
     if row.target == Target():
         return ""
     at_most, at_least = row.target
-    bounds = [
-        f"≤ {at_most:g}" if at_most is not None else "",
-        f"≥ {at_least:g}" if at_least is not None else "",
-    ]
-    return " and ".join(bound for bound in bounds if bound) + (f" {row.unit}" if row.unit != "×" else " ×")
+    bounds = {"≤": at_most, "≥": at_least}
+    told = " and ".join(f"{sign} {bound:g}" for sign, bound in bounds.items() if bound is not None)
+    return f"{told} {row.unit}".rstrip()
+
+
+def _plain(markdown: str) -> str:
+    return markdown.replace("`", "")

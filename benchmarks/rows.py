@@ -7,7 +7,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
+
+TIMES: Final = "×"  # noqa: RUF001 - the sign of a ratio
+"""The unit of a ratio."""
 
 
 class Met(StrEnum):
@@ -39,7 +42,7 @@ class Row:
 
     what: str
     value: float | None
-    unit: str = "×"
+    unit: str = TIMES
     target: Target = Target()
     note: str = ""
 
@@ -59,7 +62,7 @@ class Plot:
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """All that one question found. `conditions` are the sentences that a reader needs in order to trust it."""
+    """All that one question found. `conditions` are sentences that a reader needs in order to trust it."""
 
     rows: Sequence[Row]
     conditions: Sequence[str] = ()
@@ -77,7 +80,7 @@ class Effort:
 
     def count(self, wanted: int) -> int:
         """Return how often to repeat something; seldom for a smoke test."""
-        return max(1, wanted // 20) if self.is_quick else wanted
+        return max(1, wanted // 100) if self.is_quick else wanted
 
 
 Measure = Callable[[Effort], Findings]

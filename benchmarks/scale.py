@@ -1,8 +1,8 @@
 """Does it scale?
 
 Measured: memory, processor time of a run, and the time and size of `/metrics`, with 1, 10, 100 and 1,000 TCP
-checks that are up. Against: themselves; what is linear costs ten times as much for ten times as many checks, and a
-run costs the same however many others there are.
+checks that are up. Against: themselves; what is linear costs ten times as much for ten times as many checks,
+and a run costs the same however many others there are.
 """
 
 import time
@@ -66,9 +66,7 @@ def measure(effort: Effort) -> Findings:
             Row(f"`/metrics` with {largest:,} checks", top.scrape, "ms"),
             Row(f"bytes of `/metrics` a check, with {largest:,}", top.body / largest, "B"),
         ],
-        [
-            f"Interval {INTERVAL}s; runs are watched for {_watched(effort):.0f}s; the median of {SCRAPES} scrapes."
-        ],
+        [f"Interval {INTERVAL}s; runs of {_watched(effort):.0f}s; the median of {SCRAPES} scrapes."],
         [
             Plot(
                 "scale",

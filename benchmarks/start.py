@@ -1,8 +1,8 @@
 """How soon does it serve?
 
-Measured: from exec to the first `/livez` that is 200, in seconds and in processor time, and to the first `/readyz`
-with a real Redis, RabbitMQ, PostgreSQL and S3; the same at a CPU limit of 100m. Against: a bare aiohttp app, and
-for readiness the same drivers connected bare. All by turns.
+Measured: from exec to the first `/livez` that is 200, in seconds and in processor time, the same at a CPU
+limit of 100m, and to the first `/readyz` with a real Redis, RabbitMQ, PostgreSQL and S3. Against: a bare
+aiohttp app, and for readiness the same libraries with a bare connection each. All by turns.
 """
 
 import os
@@ -19,7 +19,7 @@ from benchmarks.process import cpu_seconds
 from benchmarks.rows import Effort, Findings, Row, Target
 from benchmarks.servers import PYTHON, ROOT, CheckDocument, serve_command, write_config
 from benchmarks.statistic import by_turns
-from benchmarks.types import SUBJECTS
+from benchmarks.subjects import SUBJECTS, bare_url
 from tools.servers import ServerFailed, ServerMissing
 
 QUESTION: Final = "How soon does it serve?"
@@ -84,20 +84,27 @@ def _serving_rows(effort: Effort, prefix: str, rounds: int, group: Path | None) 
 def _ready_rows(effort: Effort) -> Iterator[Row]:
     with ExitStack() as stack:
         checks: list[CheckDocument] = []
+        urls: list[str] = []
         for subject in (each for each in SUBJECTS if each.name in DRIVERS):
             try:
                 at = stack.enter_context(subject.dependency(effort.folder))
                 checks.append({"name": subject.name, "gates": "startup", **subject.check(at)})
+                urls.append(f"{subject.name}={bare_url(subject.name, at)}")
             except (ServerMissing, ServerFailed) as failure:
                 yield Row(f"exec to `/readyz` with `{subject.name}`", None, note=f"skipped: {failure}")
 
         def ours(port: int) -> list[str]:
             return serve_command(write_config(effort.folder, port, checks))
 
-        [mine] = _starts(effort.count(ROUNDS), (ours,), "/readyz", None)
+        def bare(port: int) -> list[str]:
+            return [*PYTHON, "-m", "benchmarks.programs.libraries", str(port), *urls]
+
+        mine, theirs = _starts(effort.count(ROUNDS), (ours, bare), "/readyz", None)
     names = ", ".join(str(check["type"]) for check in checks)
     yield Row(f"exec to `/readyz` with {names}", mine.wall, "s")
-    yield Row(f"processor time to `/readyz` with {names}", mine.cpu, "s")
+    against = f"with {names}, against the bare libraries connected"
+    yield Row(f"exec to `/readyz` {against}", mine.wall / theirs.wall, target=Target(at_most=1.25))
+    yield Row(f"processor time to `/readyz` {against}", mine.cpu / theirs.cpu, target=Target(at_most=1.25))
 
 
 def _starts(rounds: int, commands: Sequence[Command], path: str, group: Path | None) -> list[Start]:
@@ -107,12 +114,9 @@ def _starts(rounds: int, commands: Sequence[Command], path: str, group: Path | N
 
 def _start(command: Command, path: str, group: Path | None) -> Start:
     port = free_port()
-    words = command(port)
-    enter = (lambda: _enter(group)) if group else None
+    words = [*(_entering(group) if group else ()), *command(port)]
     began = time.perf_counter()
-    process = subprocess.Popen(
-        words, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, preexec_fn=enter
-    )
+    process = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         until_answered(port, path)
         return Start(time.perf_counter() - began, cpu_seconds(process.pid))
@@ -121,13 +125,14 @@ def _start(command: Command, path: str, group: Path | None) -> Start:
         process.wait()
 
 
-def _enter(group: Path) -> None:
-    (group / "cgroup.procs").write_text(str(os.getpid()))
+def _entering(group: Path) -> list[str]:
+    """Return what goes before a command, so that it runs in a control group from its first moment."""
+    return ["sh", "-c", 'echo $$ >"$0" && exec "$@"', str(group / "cgroup.procs")]
 
 
 @contextmanager
 def limited() -> Iterator[Path]:
-    """Have a control group with a CPU limit of 100m, of whichever version there is; processes enter by its `cgroup.procs`.
+    """Have a control group with a CPU limit of 100m, of whichever version there is.
 
     Raises:
         NoLimitError, OSError: we may not.

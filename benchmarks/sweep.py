@@ -1,7 +1,7 @@
 """How fast is a sweep?
 
-Measured: every one of 1,000 checks once, side by side, as `sidecar check` does, where the dependency takes 100 ms
-to answer over HTTP, and connects at once for `tcp`, since nothing on loopback delays that. Against:
+Measured: every one of 1,000 checks once, side by side, as `sidecar check` does, where the dependency takes
+100 ms to answer over HTTP, and connects at once for `tcp`, since nothing on loopback delays that. Against:
 `asyncio.gather` of the same bare calls. Beside both a clock that ticks every 5 ms measures the loop's lag.
 """
 
@@ -12,14 +12,14 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from statistics import median
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from benchmarks.client import until_open
 from benchmarks.cost import configured
 from benchmarks.rows import Effort, Findings, Row, Target
 from benchmarks.servers import program
 from benchmarks.statistic import percentile
-from benchmarks.types import SUBJECTS, Address, Subject
+from benchmarks.subjects import SUBJECTS, Address, Subject
 from sidecar.checks import InstalledTypes
 from sidecar.config.check import CheckConfig, CheckType
 from sidecar.runtime.sweep import sweep
@@ -55,8 +55,8 @@ def measure(effort: Effort) -> Findings:
     return Findings(
         rows,
         [
-            f"{effort.count(ROUNDS)} sweeps of {count:,} checks of each, by turns; every HTTP answer takes {TAKES * 1000:.0f} ms.",
-            "A `tcp` check ends when it is connected, which loopback does at once: only what a check costs is left.",
+            f"{effort.count(ROUNDS)} sweeps of {count:,} checks of each, by turns.",
+            f"An HTTP answer takes {TAKES * 1000:.0f} ms; a TCP connection of loopback is there at once.",
         ],
     )
 
@@ -66,7 +66,7 @@ async def _rows(effort: Effort, subject: Subject, at: Address, count: int) -> Se
     types, one = InstalledTypes(), configured(subject, at)
     configs = [replace(one, name=f"c-{n}", timeout=30.0) for n in range(count)]
 
-    def find(config: CheckConfig) -> CheckType[object]:
+    def find(config: CheckConfig) -> CheckType[Any]:
         found = types.find(config.type)
         if found is None:
             raise LookupError(config.type)

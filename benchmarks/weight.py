@@ -1,9 +1,9 @@
 """How heavy is it?
 
-Measured: resident, proportional and private memory, and processor time, of a sidecar with ten checks every 10s:
-of no type, of http and tcp, of each driver's, of all. Against: a process that imports the same libraries bare and
-holds one connection of each driver. All run side by side, for so long as `--rest` says. Besides, the memory of a
-check at rest, from a thousand of one type against a hundred.
+Measured: resident, proportional and private memory, and processor time, of a sidecar with ten checks every
+10s: of no type, of http and tcp, of each driver's, of all. Against: a process that imports the same libraries
+bare and holds one connection of each driver. All run side by side, for so long as `--rest` says. Besides, the
+memory of a check at rest, from a thousand of one type against a hundred.
 """
 
 import time
@@ -15,7 +15,7 @@ from typing import Final
 from benchmarks.client import until_answered
 from benchmarks.rows import Effort, Findings, Plot, Row, Target
 from benchmarks.servers import CheckDocument, Started, program, sidecar
-from benchmarks.types import SUBJECTS, Address
+from benchmarks.subjects import SUBJECTS, Address, bare_url
 from tools.servers import ServerFailed, ServerMissing
 
 QUESTION: Final = "How heavy is it?"
@@ -74,7 +74,8 @@ def measure(effort: Effort) -> Findings:
     return Findings(
         [*rows, *skipped],
         [
-            f"Weighed after {effort.rest:.0f}s, {CHECKS} checks every 10s, `s3` too, which by itself asks every 5m."
+            f"Weighed after {effort.rest:.0f}s, {CHECKS} checks every 10s.",
+            "`s3` too, which by itself asks every 5m; of a check at rest no run is under way.",
         ],
         [plot],
     )
@@ -94,7 +95,7 @@ def _dependencies(effort: Effort, stack: ExitStack) -> tuple[dict[str, Address],
 
 def _pair(effort: Effort, stack: ExitStack, name: str, where: Mapping[str, Address]) -> Pair:
     ours = stack.enter_context(sidecar(effort.folder, _checks(where, CHECKS)))
-    urls = [f"{each}={_url(each, at)}" for each, at in where.items() if each != "tcp"]
+    urls = [f"{each}={bare_url(each, at)}" for each, at in where.items() if each != "tcp"]
     bare = stack.enter_context(program("libraries", *urls))
     until_answered(bare.port)
     return Pair(name, ours, bare)
@@ -111,12 +112,6 @@ def _checks(where: Mapping[str, Address], count: int) -> list[CheckDocument]:
         {"name": f"c-{n}", "gates": "none", "interval": "10s", **documents[n % len(documents)]}
         for n in range(count if documents else 0)
     ]
-
-
-def _url(name: str, at: Address) -> str:
-    scheme = {"rabbitmq": "amqp", "s3": "http"}.get(name, name)
-    path = {"postgres": "/postgres", "redis": "/0"}.get(name, "/" if name != "s3" else "")
-    return f"{scheme}://{at.login}127.0.0.1:{at.port}{path}"
 
 
 def _memory_rows(pairs: Sequence[Pair]) -> Iterator[Row]:

@@ -1,8 +1,8 @@
 """A dependency for a thousand checks, on one port: `dependency PORT KIND [SECONDS]`.
 
-`hung` accepts and says nothing, `http` answers each request after so many seconds and closes, `flapping` turns
-from 200 to 503 and back with every connection, `names` knows every name in DNS, and `dns` takes questions and
-never answers.
+`hung` accepts and says nothing, `http` answers each request after so many seconds and closes, `flapping`
+turns from 200 to 503 and back with every connection, `names` knows every name in DNS, and `dns` takes
+questions and never answers.
 """
 
 import asyncio

@@ -1,7 +1,8 @@
-"""The sum of the bare libraries: what a sidecar of a hundred lines would import and hold. `libraries PORT [DRIVER=URL ...]`.
+"""The sum of the bare libraries: `libraries PORT [DRIVER=URL ...]`.
 
-A server of aiohttp's, prometheus-client's registry, a YAML loader, a command line; and for each driver that is
-named one open connection, or for S3 one client.
+It is what a sidecar of a hundred lines would import and hold: a server of aiohttp's, prometheus-client's
+registry, a YAML loader, a command line; and for each driver that is named one open connection, or for S3 one
+client.
 """
 
 import asyncio
@@ -27,8 +28,8 @@ async def to_redis(url: str) -> Any:
     from redis.asyncio import Connection  # noqa: PLC0415 - what is not named is not imported
 
     at = urlsplit(url)
-    connection = Connection(host=at.hostname, port=at.port)
-    await connection.connect()
+    connection = Connection(host=at.hostname or "", port=at.port or 0)
+    await connection.connect()  # type: ignore[no-untyped-call]  # the driver has no types here
     return connection
 
 
@@ -78,7 +79,7 @@ CONNECT: Final[dict[str, Connect]] = {
 async def serve(port: int, urls: dict[str, str]) -> None:
     """Serve for ever, with what a sidecar has open."""
     held = [await CONNECT[name](url) for name, url in urls.items()]
-    held += [aiodns.DNSResolver(), click.Command("serve"), yaml.load("a: 1", Loader=yaml.CBaseLoader)]
+    held += [aiodns.DNSResolver(), click.Command("serve"), yaml.compose("a: 1", Loader=yaml.CBaseLoader)]
     handler = logging.StreamHandler()
     handler.setFormatter(JsonFormatter())
 

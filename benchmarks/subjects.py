@@ -2,17 +2,16 @@
 
 import asyncio
 import secrets
-import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlsplit
 
 from benchmarks.client import until_open, until_told
 from benchmarks.servers import CheckDocument, program
-from tools.servers import PostgresServer, RabbitServer, RedisServer, S3Server, ServerFailed, ServerMissing
+from tools.servers import PostgresServer, RabbitServer, RedisServer, S3Server
 
 Ask = Callable[[], Awaitable[object]]
 BUCKET: Final = "build-artifacts"
@@ -149,7 +148,7 @@ async def _bare_redis(at: Address) -> AsyncIterator[Ask]:
     from redis.asyncio import Connection  # noqa: PLC0415
 
     connection = Connection(host="127.0.0.1", port=at.port, protocol=2, driver_info=None)
-    await connection.connect()
+    await connection.connect()  # type: ignore[no-untyped-call]  # the driver has no types here
 
     async def ask() -> None:
         await connection.send_command("ECHO", secrets.token_hex(16))
@@ -203,6 +202,12 @@ async def _bare_s3(at: Address) -> AsyncIterator[Ask]:
         "s3", region_name=AWS["region"], endpoint_url=f"http://127.0.0.1:{at.port}"
     ) as client:
         yield lambda: client.put_object(Bucket=BUCKET, Key=".sidecar/probe", Body=b"sidecar probe\n")
+
+
+def bare_url(name: str, at: Address) -> str:
+    """Return the URL by which the driver of a type is told where to connect."""
+    scheme = {"rabbitmq": "amqp", "s3": "http"}.get(name, name)
+    return _url(scheme, at, {"postgres": "/postgres", "http": "/", "rabbitmq": "/"}.get(name, ""))
 
 
 def _url(scheme: str, at: Address, path: str = "") -> str:
