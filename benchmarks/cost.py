@@ -2,7 +2,8 @@
 
 Measured: the processor time of a run of each type, as the scheduler has it done: paced, contained, recorded
 on the board. Against: the same driver calls in a bare loop, in the same process, by turns. Besides what a run
-costs the dependency, counted by a proxy before it: round trips, bytes, and connections.
+costs the dependency, counted by a proxy before it: round trips, bytes, and connections. The peer is the
+blackbox exporter, where it asks the same question.
 """
 
 import asyncio
@@ -15,6 +16,7 @@ from dataclasses import dataclass, replace
 from statistics import median
 from typing import Final
 
+from benchmarks.peers import MODULES, blackbox, milliseconds_of_a_probe
 from benchmarks.proxy import Traffic, counting
 from benchmarks.rows import Effort, Findings, Row, Target
 from benchmarks.subjects import SUBJECTS, Address, Ask, Subject
@@ -30,6 +32,7 @@ QUESTION: Final = "What does a check cost?"
 ROUNDS: Final = 15
 RUNS: Final = 60
 """Of a round."""
+PEER_PROBES: Final = 300
 COUNTED: Final = 1000
 """Runs through the proxy."""
 ALLOWANCE: Final = 0.1
@@ -73,6 +76,7 @@ def _rows(effort: Effort, subject: Subject) -> Iterator[Row]:
             cost = loop.run(_measure(effort, subject, at))
     allowed = 1.3 + ALLOWANCE / cost.bare
     yield Row(f"`{subject.name}`: processor time of the bare calls", cost.bare, "ms")
+    yield from _peer_rows(effort, subject, at, cost.ours)
     yield Row(
         f"`{subject.name}`: processor time of a run",
         cost.ours / cost.bare,
@@ -80,6 +84,20 @@ def _rows(effort: Effort, subject: Subject) -> Iterator[Row]:
     )
     if cost.traffic is not None:
         yield from _wire_rows(subject, cost.traffic, cost.runs)
+
+
+def _peer_rows(effort: Effort, subject: Subject, at: Address, ours: float) -> Iterator[Row]:
+    if subject.name not in MODULES:
+        return
+    what = f"`{subject.name}`: processor time of a run, against the blackbox exporter"
+    target = f"127.0.0.1:{at.port}" if subject.name == "tcp" else f"http://127.0.0.1:{at.port}/"
+    try:
+        with blackbox(effort.folder) as exporter:
+            theirs = milliseconds_of_a_probe(exporter, subject.name, target, effort.count(PEER_PROBES))
+    except ServerMissing as failure:
+        yield Row(what, None, note=f"skipped: {failure}")
+        return
+    yield Row(what, ours / theirs)
 
 
 def _wire_rows(subject: Subject, traffic: Traffic, runs: int) -> Iterator[Row]:

@@ -119,8 +119,9 @@ def measure(effort: Effort) -> Findings:
             Row("requests a second while it is dead, against that", down / mean),
             Row("highest second of the start, against the mean", start / mean, target=Target(at_most=2)),
             Row("highest second of the return, against the mean", back / mean, target=Target(at_most=2)),
+            Row("runs of a pod within 5s of the death, mean", on_death.total() / pods, "runs"),
             Row(
-                "most runs of a pod within 5s of the death",
+                "runs of a pod within 5s of the death, at most",
                 max(on_death.values()),
                 "runs",
                 Target(at_most=FAILURE_THRESHOLD + 1),

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from benchmarks.client import until_answered
+from benchmarks.peers import blackbox
 from benchmarks.rows import Effort, Findings, Plot, Row, Target
 from benchmarks.servers import CheckDocument, Started, program, sidecar
 from benchmarks.subjects import SUBJECTS, Address, bare_url
@@ -69,7 +70,7 @@ def measure(effort: Effort) -> Findings:
         cpu = [
             (pair.ours.cpu_seconds() - before) / effort.rest for pair, before in zip(pairs, used, strict=True)
         ]
-        rows = [*_memory_rows(pairs), *_cpu_rows(pairs, cpu), *_rest_rows(crowds)]
+        rows = [*_memory_rows(pairs), *_peer_rows(effort, pairs), *_cpu_rows(pairs, cpu), *_rest_rows(crowds)]
         plot = _plot(pairs)
     return Findings(
         [*rows, *skipped],
@@ -126,6 +127,17 @@ def _memory_rows(pairs: Sequence[Pair]) -> Iterator[Row]:
             "MiB",
             Target(at_most=ADDED),
         )
+
+
+def _peer_rows(effort: Effort, pairs: Sequence[Pair]) -> Iterator[Row]:
+    """Compare with a peer that can ask over HTTP and TCP, and rests."""
+    what = "http and tcp: RSS, against the blackbox exporter at rest"
+    ours = next(pair.ours.memory().rss for pair in pairs if pair.name == "http and tcp")
+    try:
+        with blackbox(effort.folder) as exporter:
+            yield Row(what, ours / exporter.memory().rss)
+    except ServerMissing as failure:
+        yield Row(what, None, note=f"skipped: {failure}")
 
 
 def _cpu_rows(pairs: Sequence[Pair], cpu: Sequence[float]) -> Iterator[Row]:
