@@ -74,14 +74,15 @@ def _rows(effort: Effort, subject: Subject) -> Iterator[Row]:
             return
         with asyncio.Runner(loop_factory=SidecarLoop) as loop:
             cost = loop.run(_measure(effort, subject, at))
+        peers = list(_peer_rows(effort, subject, at, cost.ours))
     allowed = 1.3 + ALLOWANCE / cost.bare
     yield Row(f"`{subject.name}`: processor time of the bare calls", cost.bare, "ms")
-    yield from _peer_rows(effort, subject, at, cost.ours)
     yield Row(
         f"`{subject.name}`: processor time of a run",
         cost.ours / cost.bare,
         target=Target(at_most=round(allowed, 2)),
     )
+    yield from peers
     if cost.traffic is not None:
         yield from _wire_rows(subject, cost.traffic, cost.runs)
 
