@@ -19,13 +19,13 @@ from benchmarks.statistic import by_turns, medians, percentile
 
 QUESTION: Final = "Is a probe answered at once, whatever happens?"
 COUNTS: Final = (50, 1000)
-ROUNDS: Final = 20
+ROUNDS: Final = 15
 """Many short ones: what else the machine does falls on some, and their median leaves it out."""
 PROBES: Final = 100
 REQUESTS: Final = 250
 PAUSE: Final = 0.002
 """Seconds between two probes of a round: else they would all fall into one moment of the checks' time."""
-SETTLED_AFTER: Final = 12.0
+SETTLED_AFTER: Final = 11.0
 """Seconds after which what a start does is done, the last collection of garbage included."""
 
 
@@ -76,14 +76,31 @@ def measure(effort: Effort) -> Findings:
         for condition in CONDITIONS
         for count in counts
     }
+    rows = [row for (name, count), ratios in found.items() for row in _rows(name, count, ratios)]
     return Findings(
-        [row for (name, count), ratios in found.items() for row in _rows(name, count, ratios)],
+        [*_rows_without_checks(effort), *rows],
         [
             f"{effort.count(ROUNDS)} rounds of {PROBES} new connections and {REQUESTS} requests on a kept.",
             "The checks have the default interval of 10s and timeout of 2s; they gate nothing.",
         ],
         [_plot(found)],
     )
+
+
+def _rows_without_checks(effort: Effort) -> Iterator[Row]:
+    with bare() as limit, sidecar(effort.folder, []) as alone:
+        rounds = by_turns(effort.count(2 * ROUNDS), (limit, alone), _speed_and_cost)
+    (bare_rate, bare_cost), (rate, cost) = (map(median, zip(*each, strict=True)) for each in rounds)
+    against = "no checks, against a bare handler"
+    yield Row(f"requests a second, {against}", rate / bare_rate, target=Target(at_least=0.9))
+    yield Row(f"processor time of a request, {against}", cost / bare_cost)
+
+
+def _speed_and_cost(server: Started) -> tuple[float, float]:
+    """Return the requests a second on a kept connection, and the processor seconds of one."""
+    began = server.cpu_seconds()
+    rate = throughput(server.port, REQUESTS)
+    return rate, (server.cpu_seconds() - began) / REQUESTS
 
 
 def _ratios(effort: Effort, condition: Condition, count: int) -> Ratios:
