@@ -25,7 +25,7 @@ async def test_a_simulated_pod_asks_when_a_real_loop_does(share: float) -> None:
 
     real = await _asked_by_a_loop(share)
 
-    assert [at for at, _ in fleet.asked] == pytest.approx(real, abs=0.02)
+    assert list(fleet.asked_at) == pytest.approx(real, abs=0.02)
 
 
 async def _asked_by_a_loop(share: float) -> list[float]:
@@ -57,6 +57,6 @@ def test_a_fleet_is_the_same_each_time() -> None:
     for _ in range(2):
         fleet = Fleet(5, STORY, Random(1))  # noqa: S311 - the same fleet each time
         fleet.live()
-        asked.append(fleet.asked)
+        asked.append((fleet.asked_at, fleet.asked_by))
 
     assert asked[0] == asked[1]
