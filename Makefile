@@ -48,7 +48,9 @@ format: $(INSTALLED)  ## format the code and mend what ruff can mend
 docs: $(INSTALLED)  ## write the pages and tables that repeat what the code says
 	@$(BIN)/python -m tools.docs
 
-bench: $(INSTALLED)  ## measure the probe path and the cost of a check, as ratios within one run
+bench: $(INSTALLED)  ## answer the questions of docs/performance.md, as ratios within one run; 20 minutes
+	@tools/install-servers --optional redis-server rabbitmq-server postgresql haproxy \
+	    prometheus-blackbox-exporter
 	@$(BIN)/python -m benchmarks
 
 soak: $(INSTALLED) servers  ## 100,000 runs of every type: nothing may be left behind (RUNS=, JSON=)

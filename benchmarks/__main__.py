@@ -1,41 +1,57 @@
-"""`make bench`: is a probe answered at once whatever happens, and what does the sidecar weigh?"""
+"""`make bench`: answer all questions, or those named, and print the figures beside their targets."""
 
-from collections.abc import Callable
-from statistics import median, quantiles
+import argparse
+import importlib
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
 
-from benchmarks.client import latencies, throughput
-from benchmarks.servers import Server, bare, sidecar
+from benchmarks.report import as_table, save, saved, write_document
+from benchmarks.rows import Effort
 
-REPEATS = 7
-PROBES = 300
-REQUESTS = 1500
-
-
-def main() -> None:
-    """Measure, and print a table of ratios."""
-    with bare() as limit, sidecar(hanging=0) as idle, sidecar(hanging=1000) as hung:
-        rate = _interleaved((limit, idle, hung), lambda server: throughput(server.port, REQUESTS))
-        slow = _interleaved((idle, hung), lambda server: _p99(latencies(server.port, PROBES)))
-        memory = [server.rss() for server in (limit, idle, hung)]
-    rows = [
-        ("requests a second, kept connection, against a bare handler", rate[1] / rate[0], "at least 0.9"),
-        ("the same with 1,000 hanging checks", rate[2] / rate[0], ""),
-        ("p99 of a new connection, 1,000 hanging checks against none", slow[1] / slow[0], "at most 1.25"),
-        ("memory of the sidecar against the bare handler", memory[1] / memory[0], ""),
-    ]
-    for what, ratio, target in rows:
-        print(f"{what:<62} {ratio:>6.2f}  {target}")
-    print(f"{'memory a hanging TLS check, KiB':<62} {(memory[2] - memory[1]) * 1024 / 1000:>6.1f}")
+QUESTIONS: Final = ("probe", "cost", "sweep", "latency", "weight", "start", "scale", "fleet")
+RESULTS: Final = Path(__file__).parent / "results"
 
 
-def _interleaved(servers: tuple[Server, ...], measure: Callable[[Server], float]) -> list[float]:
-    """Return a median for each server, their repeats interleaved so that the machine's noise falls on all."""
-    rounds = [[measure(server) for server in servers] for _ in range(REPEATS)]
-    return [median(each) for each in zip(*rounds, strict=True)]
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure and tell, or write the document from what was measured."""
+    wish = _parser().parse_args(arguments)
+    if wish.write_docs:
+        write_document(saved(wish.results, QUESTIONS))
+        return
+    for name in wish.questions or QUESTIONS:
+        _answer(name, wish)
 
 
-def _p99(values: list[float]) -> float:
-    return quantiles(values, n=100)[98]
+def _answer(name: str, wish: argparse.Namespace) -> None:
+    question, began = importlib.import_module(f"benchmarks.{name}"), time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        findings = question.measure(
+            Effort(folder=Path(folder), is_quick=wish.quick, rest=2.0 if wish.quick else wish.rest)
+        )
+    save(wish.results, name, findings)
+    title = f"\n{question.QUESTION}  ({name}, {time.monotonic() - began:.0f}s)"
+    print(as_table(title, findings), flush=True)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument(
+        "questions", nargs="*", choices=[[], *QUESTIONS], metavar="QUESTION", help=", ".join(QUESTIONS)
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="a smoke test: hardly any repeats, no figures to quote"
+    )
+    parser.add_argument(
+        "--rest", type=float, default=150.0, help="seconds of `weight` before processes are weighed"
+    )
+    parser.add_argument("--results", type=Path, default=RESULTS, help="folder for JSON and plots")
+    parser.add_argument(
+        "--write-docs", action="store_true", help="renew docs/performance.md from the results"
+    )
+    return parser
 
 
 if __name__ == "__main__":

@@ -1,105 +1,89 @@
-"""The servers that are compared: a bare aiohttp handler, and the sidecar with checks in some condition."""
+"""The processes that are compared: a bare handler, the sidecar with given checks, and what it asks."""
 
 import json
 import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from benchmarks.client import free_port, until_answered
+from benchmarks.process import Memory, cpu_seconds, memory
 
-BARE: Final = """
-import sys
-from aiohttp import web
-
-HEADERS = {"Content-Type": "text/plain; charset=utf-8", "X-Content-Type-Options": "nosniff",
-           "Cache-Control": "no-store", "Server": "sidecar"}
-PATHS = {"/readyz": b"ok"}
-
-async def handle(request):
-    return web.Response(body=PATHS[request.path], headers=HEADERS)
-
-async def main():
-    runner = web.ServerRunner(web.Server(handle, access_log=None))
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", int(sys.argv[1])).start()
-
-import asyncio
-loop = asyncio.new_event_loop()
-loop.run_until_complete(main())
-loop.run_forever()
-"""
-HUNG: Final = """
-import socket, sys
-listener = socket.socket()
-listener.bind(("127.0.0.1", int(sys.argv[1])))
-listener.listen(4096)
-kept = []
-while True:
-    kept.append(listener.accept())
-    del kept[:-4096]
-"""
+CheckDocument = Mapping[str, Any]
+ROOT: Final = Path(__file__).parents[1]
+PYTHON: Final = (sys.executable, "-X", "frozen_modules=on")
 
 
 @dataclass(frozen=True)
-class Server:
+class Started:
     """A running process that answers on a port."""
 
     process: "subprocess.Popen[bytes]"
     port: int
 
-    def rss(self) -> float:
-        """Return the resident memory in MiB."""
-        status = Path(f"/proc/{self.process.pid}/status").read_text()
-        return int(status.partition("VmRSS:")[2].split()[0]) / 1024
+    def memory(self) -> Memory:
+        """Return its memory now."""
+        return memory(self.process.pid)
+
+    def cpu_seconds(self) -> float:
+        """Return the processor seconds that it has used."""
+        return cpu_seconds(self.process.pid)
 
 
 @contextmanager
-def started(arguments: Sequence[str], port: int) -> Iterator[Server]:
-    """Run a Python program until the end of the block."""
-    process = subprocess.Popen([sys.executable, *arguments], stderr=subprocess.DEVNULL)
+def started(command: Sequence[str], port: int, *, env: Mapping[str, str] | None = None) -> Iterator[Started]:
+    """Run a program until the end of the block."""
+    process = subprocess.Popen(
+        command, cwd=ROOT, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     try:
-        yield Server(process, port)
+        yield Started(process, port)
     finally:
         process.kill()
         process.wait()
 
 
 @contextmanager
-def bare() -> Iterator[Server]:
+def bare() -> Iterator[Started]:
     """Run a bare aiohttp handler that returns the bytes that a passing probe does."""
-    port = free_port()
-    with started(["-c", BARE, str(port)], port) as server:
-        until_answered(port)
+    with program("bare") as server:
+        until_answered(server.port)
         yield server
 
 
 @contextmanager
-def sidecar(*, hanging: int) -> Iterator[Server]:
-    """Run the sidecar with one check that is up, and so many that hang and gate nothing."""
-    with ExitStack() as stack:
-        up, hung, port, admin = (free_port() for _ in range(4))
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        for each in (up, hung):
-            stack.enter_context(started(["-c", HUNG, str(each)], each))
-        checks: list[dict[str, object]] = [
-            {
-                "name": f"hung-{n}",
-                "type": "tcp",
-                "host": "127.0.0.1",
-                "port": hung,
-                "tls": {},
-                "gates": "none",
-            }
-            for n in range(hanging)
-        ]
-        checks.append({"name": "up", "type": "tcp", "host": "127.0.0.1", "port": up, "gates": "startup"})
-        config = folder / "config.yaml"
-        config.write_text(json.dumps({"server": {"port": port, "admin_port": admin}, "checks": checks}))
-        server = stack.enter_context(started(["-m", "sidecar", "serve", "--config", str(config)], port))
-        until_answered(port)
+def program(name: str, *arguments: str, env: Mapping[str, str] | None = None) -> Iterator[Started]:
+    """Run one of our `programs`; its port is the first argument."""
+    port = free_port()
+    with started(
+        [*PYTHON, "-m", f"benchmarks.programs.{name}", str(port), *arguments], port, env=env
+    ) as each:
+        yield each
+
+
+@contextmanager
+def sidecar(
+    folder: Path, checks: Iterable[CheckDocument], *, env: Mapping[str, str] | None = None
+) -> Iterator[Started]:
+    """Run the sidecar with these checks; the block begins when it listens."""
+    port = free_port()
+    config = write_config(folder, port, checks)
+    with started(serve_command(config), port, env=env) as server:
+        until_answered(port, "/healthz")
         yield server
+
+
+def serve_command(config: Path) -> list[str]:
+    """Return the command that serves a configuration."""
+    return [*PYTHON, "-m", "sidecar", "serve", "--config", str(config)]
+
+
+def write_config(folder: Path, port: int, checks: Iterable[CheckDocument]) -> Path:
+    """Write a configuration of these checks, and return where it is; JSON is YAML."""
+    config = folder / f"{port}.yaml"
+    server = {"port": port, "admin_port": free_port()}
+    config.write_text(json.dumps({"ungated": True, "server": server, "checks": list(checks)}))
+    return config

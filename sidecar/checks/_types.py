@@ -3,12 +3,14 @@
 import importlib
 import pkgutil
 from collections.abc import Sequence
-from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from sidecar.config.check import CheckConfig, CheckType
 from sidecar.config.problems import ConfigError, Place, Problem
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 ENTRY_POINT_GROUP: Final = "sidecar.checks"
 
@@ -38,11 +40,13 @@ def _own_names() -> list[str]:
     return [module.name.replace("_", "-") for module in modules if not module.name.startswith("_")]
 
 
-def _plugins() -> dict[str, EntryPoint]:
+def _plugins() -> "dict[str, EntryPoint]":
+    from importlib.metadata import entry_points  # noqa: PLC0415 - 20 modules that a pod without plug-ins never needs
+
     return {point.name: point for point in entry_points(group=ENTRY_POINT_GROUP)}
 
 
-def _load(plugin: EntryPoint) -> CheckType[Any]:
+def _load(plugin: "EntryPoint") -> CheckType[Any]:
     try:
         return _checked(plugin.load())
     except Exception as error:  # somebody else's code, which may raise anything

@@ -139,6 +139,7 @@ def failing(standings: Sequence[Standing], latch: Latch, now: float) -> tuple[tu
     lines = tuple(
         _trouble(standing, now, mark=Mark.FAILED, text="failed")
         for standing in standings
+        if standing.gates and not standing.is_up(now)
         if any(_holds_back(probe, standing, latch, now) for probe in Probe)
     )
     return lines, _expiry(standings, latch, now)

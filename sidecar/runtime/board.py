@@ -81,10 +81,17 @@ class Entry:
     """The last outcomes, the oldest first."""
     next_run_at: float | None = None
     """Monotonic seconds; None while a run is under way, or before the check's driver is there."""
+    _standing: Standing | None = field(default=None, init=False, repr=False, compare=False)
 
     @property
     def standing(self) -> Standing:
-        """What a verdict needs to know."""
+        """What a verdict needs to know; kept, since probes ask far more often than it changes."""
+        kept = self._standing
+        if kept is None or kept.state is not self.state or kept.pending is not self.pending:
+            kept = self._standing = self._stand()
+        return kept
+
+    def _stand(self) -> Standing:
         config = self.config
         return Standing(
             name=config.name,
@@ -117,6 +124,8 @@ class Board:
     ) -> None:
         self.version = 0
         """Rises whenever an answer may have changed, but for what time alone changes."""
+        self.turns = 0
+        """Rises with `version` whenever a probe may pass that failed, or fail that passed."""
         self.phase = Phase.STARTING
         self.latch = Latch(startup_passed=False, liveness_deadline=started_at + startup_deadline)
         self.requests: Counter[tuple[str, int]] = Counter()
@@ -201,7 +210,7 @@ class Board:
         self._entries = {
             each.name: self._entry(each, is_edited=each.name in edited, now=now) for each in configs
         }
-        self._change()
+        self._turn()
         self._pass_startup(now)
 
     def plan(self, name: str, at: float | None) -> None:
@@ -224,7 +233,10 @@ class Board:
         entry.tally.add(result)
         entry.runs_in_status += 1
         entry.recent = (*entry.recent[-OUTCOMES_KEPT + 1 :], result.outcome)
-        if was_stale or _shown(entry.state) != _shown(before):
+        has_turned = was_stale or _settled(entry.state) != _settled(before)
+        if has_turned and entry.config.gates:
+            self._turn()
+        elif has_turned or _story(entry.state) != _story(before):
             self._change()
         if entry.state.status is not before.status:
             self._tell(self._change_status(entry, before))
@@ -237,7 +249,7 @@ class Board:
         """Go on to another phase."""
         if phase is not self.phase:
             self.phase = phase
-            self._change()
+            self._turn()
 
     def drain(self, *, keeps_ready: bool) -> None:
         """Go on to draining; one that `keeps_ready` leaves `/readyz` as it is."""
@@ -285,6 +297,10 @@ class Board:
             self.enter(after_startup(self.phase))
             self._tell(StartupPassed(after=at - self.started_at))
 
+    def _turn(self) -> None:
+        self.turns += 1
+        self._change()
+
     def _change(self) -> None:
         self.version += 1
         for watcher in self._watchers:
@@ -295,8 +311,11 @@ class Board:
             listener(event)
 
 
-def _shown(state: State) -> tuple[object, ...]:
-    """Return what of a state a verdict shows: a fresher result with the same story needs no new answer."""
-    last = state.last
-    story = (last.outcome, last.reason, last.message) if last else None
-    return state.status, state.has_been_up, story
+def _settled(state: State) -> tuple[object, ...]:
+    """Return what of a state decides whether a probe passes."""
+    return state.status, state.has_been_up
+
+
+def _story(state: State) -> tuple[object, ...] | None:
+    """Return what else of a state a verdict shows: a fresher result with the same story tells nothing new."""
+    return (state.last.outcome, state.last.reason, state.last.message) if state.last else None

@@ -60,6 +60,7 @@ class Runner:
         self._redact = redact
         self._pacer = pacer or Pacer()
         self._clock = clock or Clock()
+        self._holder = check if isinstance(check, HoldsConnection) else None
         self._left_behind: dict[asyncio.Task[_Ending], float] = {}
         """Since which monotonic second."""
         self._logged: set[str] = set()
@@ -88,10 +89,10 @@ class Runner:
 
     async def lost_within(self, seconds: float) -> bool:
         """Wait at most so many seconds; return early, and True, if the connection was lost."""
-        if self._left_behind or not isinstance(self.check, HoldsConnection):
+        if self._left_behind or self._holder is None:
             await asyncio.sleep(seconds)
             return False
-        return await self._end_by(seconds, self.check.lost, name=f"lost:{self._name}") is not None
+        return await self._end_by(seconds, self._holder.lost, name=f"lost:{self._name}") is not None
 
     async def aclose(self) -> None:
         """Close the check, within 1.1 seconds; safe twice."""

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Collection, Coroutine, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from math import inf
 from random import Random
 from typing import Any, Final, Never
 
@@ -22,12 +23,21 @@ JITTER: Final = 0.1
 LOSS_SPREAD: Final = 0.5
 """Seconds within which the pods of a fleet come back with a run after they all lost one server."""
 LOSS_SPACING: Final = 1.0
-"""Seconds from a run to the next that a loss may cause: some servers close after every answer."""
+"""Seconds at least from a run that a loss caused to the next: some servers close after every answer."""
 
 
 def vary(delay: float, dice: Random) -> float:
     """Return `delay`, give or take a tenth."""
     return delay * dice.uniform(1 - JITTER, 1 + JITTER)
+
+
+def delay_after_loss(rest: float, since_last: float, dice: Random) -> float:
+    """Return the seconds from a loss to the run that it causes.
+
+    `rest` are the seconds to the run that is due in any case, `since_last` those since the last run that a
+    loss caused, infinity if none was.
+    """
+    return min(max(dice.uniform(0, LOSS_SPREAD), LOSS_SPACING - since_last), rest)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +58,8 @@ class CheckLoop:
         self.is_running = False
         """Whether a run is under way."""
         self._is_asked_again = False
+        self._asked_for_loss_at = -inf
+        """Monotonic second of the last run that a loss caused."""
         self._config = config
         self._runner = runner
         self._shared = shared
@@ -92,9 +104,10 @@ class CheckLoop:
         began = self._plan_in(delay)
         if not await self._runner.lost_within(delay):
             return
-        passed = self._shared.clock.monotonic() - began
-        spread = self._shared.dice.uniform(0, LOSS_SPREAD)
-        await self._sleep(min(max(spread, LOSS_SPACING - passed), delay - passed))
+        now = self._shared.clock.monotonic()
+        wait = delay_after_loss(began + delay - now, now - self._asked_for_loss_at, self._shared.dice)
+        self._asked_for_loss_at = now + wait
+        await self._sleep(wait)
 
     async def _sleep(self, seconds: float) -> None:
         self._plan_in(seconds)

@@ -19,6 +19,7 @@ class Driver:
     def __init__(self, module: str, *, extra: str) -> None:
         self._module = module
         self._extra = extra
+        self._loaded: ModuleType | None = None
 
     def __str__(self) -> str:
         return self._module
@@ -42,7 +43,10 @@ class Driver:
         Raises:
             MissingDriverError: it is not installed.
         """
-        try:
-            return importlib.import_module(self._module)
-        except ModuleNotFoundError as error:
-            raise MissingDriverError(f"the driver {self._module} is not installed; {self.remedy}") from error
+        if self._loaded is None:
+            try:
+                self._loaded = importlib.import_module(self._module)
+            except ModuleNotFoundError as error:
+                missing = f"the driver {self._module} is not installed; {self.remedy}"
+                raise MissingDriverError(missing) from error
+        return self._loaded

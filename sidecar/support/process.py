@@ -168,9 +168,20 @@ def _reap(child: int) -> None:
 
 
 def _zombies_of_ours() -> Iterator[int]:
-    """Yield the children of ours that have ended, and that nobody has waited for yet."""
+    """Yield the children of ours that have ended, and that nobody has waited for yet.
+
+    To look at every process costs milliseconds where a pod shares them: ask first whether there are any.
+    """
+    if not _has_zombies():
+        return
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError):
             state, parent, *_ = stat.read_text().rpartition(")")[2].split()
             if state == "Z" and int(parent) == os.getpid():
                 yield int(stat.parent.name)
+
+
+def _has_zombies() -> bool:
+    with suppress(ChildProcessError):  # no child at all
+        return os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+    return False

@@ -12,9 +12,11 @@ def proxy_for(scheme: str, host: str, port: int | None) -> str | None:
     The variables count in either case. `NO_PROXY` holds hosts, domains, addresses, networks such as
     `10.0.0.0/8`, each with a port if need be, or a star, with commas between.
     """
+    if is_loopback(host):
+        return None
     proxies = getproxies_environment()
     proxy = proxies.get(scheme)
-    if not proxy or is_loopback(host) or _is_exempt(host.lower(), port, proxies.get("no", "")):
+    if not proxy or _is_exempt(host.lower(), port, proxies.get("no", "")):
         return None
     return proxy if "://" in proxy else f"http://{proxy}"
 

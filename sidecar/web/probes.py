@@ -8,14 +8,21 @@ from sidecar.runtime.board import Board
 from sidecar.runtime.clock import Clock
 from sidecar.runtime.pulse import SLUGGISH, Pulse
 from sidecar.support.text import show_age
-from sidecar.web.render import Reply, Style, render, without
+from sidecar.web.render import PASSED, Reply, Style, render, without
 
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
     reply: Reply
     version: int
+    turns: int
     expires_at: float
+
+    def is_true(self, board: Board, now: float) -> bool:
+        """Whether the answer would be the same now; what checks tell changes no plain `ok`."""
+        if self.turns != board.turns or now >= self.expires_at:
+            return False
+        return self.version == board.version or self.reply.body == PASSED
 
 
 class Probes:
@@ -32,12 +39,14 @@ class Probes:
         """Return the answer of a whole probe."""
         now = self._clock.monotonic()
         kept = self._kept.get((probe, style))
-        if kept is None or kept.version != self._board.version or now >= kept.expires_at:
-            verdict = self._board.verdict(probe, now)
-            reply = render(probe, verdict, style, about=self._about())
-            kept = _Kept(reply, self._board.version, verdict.expires_at)
-            self._kept[probe, style] = kept
+        if kept is None or not kept.is_true(self._board, now):
+            kept = self._kept[probe, style] = self._judge(probe, style, now)
         return kept.reply
+
+    def _judge(self, probe: Probe, style: Style, now: float) -> _Kept:
+        verdict = self._board.verdict(probe, now)
+        reply = render(probe, verdict, style, about=self._about())
+        return _Kept(reply, self._board.version, self._board.turns, verdict.expires_at)
 
     def answer_without(self, probe: Probe, style: Style, excluded: Collection[str]) -> Reply:
         """Return the answer of a probe with some checks left out."""

@@ -42,6 +42,10 @@ class Reply:
     format: Format = Format.TEXT
 
 
+PASSED: Final = b"ok"
+"""The whole answer of a probe that passes and was asked for no more."""
+
+
 def render(
     name: str,
     verdict: Verdict,
@@ -60,7 +64,7 @@ def render(
     if style.format is not Format.TEXT:
         return Reply(code, _json(name, verdict, style, about), style.format)
     if code == 200 and not style.is_verbose:
-        return Reply(code, b"ok")
+        return Reply(code, PASSED)
     shown = [_text_line(line, style) for line in verdict.lines]
     last = f"{name} check {'passed' if code == 200 else 'failed'}"
     return Reply(code, "".join(f"{line}\n" for line in [*shown, *warnings, last]).encode())

@@ -5,6 +5,7 @@ and a response.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Final
 
@@ -24,6 +25,8 @@ PATHS: Final = (*PROBE_PATHS, "/healthz", "/metrics")
 HEADERS: Final = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store", "Server": "sidecar"}
 EXCLUDE_LIMIT: Final = 100
 """Names that one request may exclude."""
+
+_HEADERS_OF: Final = {each: {**HEADERS, "Content-Type": f"{each}; charset=utf-8"} for each in Format}
 
 
 class Site:
@@ -89,11 +92,14 @@ class Site:
         )
 
     def _style(self, request: web.BaseRequest) -> Style:
-        return Style(
-            format=_wanted_format(request.headers.get("Accept", "")),
-            is_verbose=bool(request.query_string) and "verbose" in request.query,
-            is_trusted=self._is_trusted,
-        )
+        is_verbose = bool(request.query_string) and "verbose" in request.query
+        accept = request.headers.get("Accept", "")
+        return _wanted_style(accept, is_verbose=is_verbose, is_trusted=self._is_trusted)
+
+
+@lru_cache(maxsize=16)  # the kubelet's, Prometheus' and a person's; no more than strangers may fill
+def _wanted_style(accept: str, *, is_verbose: bool, is_trusted: bool) -> Style:
+    return Style(format=_wanted_format(accept), is_verbose=is_verbose, is_trusted=is_trusted)
 
 
 def _wanted_format(accept: str) -> Format:
@@ -116,7 +122,4 @@ def stamped(handler: Handler, revision: str) -> Handler:
 
 def respond(reply: Reply, **headers: str) -> web.Response:
     """Return the response to send, with the headers of every response and these."""
-    content_type = f"{reply.format}; charset=utf-8"
-    return web.Response(
-        status=reply.code, body=reply.body, headers={**HEADERS, "Content-Type": content_type, **headers}
-    )
+    return web.Response(status=reply.code, body=reply.body, headers=_HEADERS_OF[reply.format] | headers)

@@ -204,6 +204,35 @@ def test_the_version_rises_when_an_answer_may_have_changed(letters: str, rises: 
     assert [after > before for before, after in pairwise(versions)] == rises
 
 
+@pytest.mark.parametrize(
+    ("letters", "turns"),
+    [
+        # other words for the same status turn no probe
+        ("swsf", [True, False, False, False]),
+        ("ffab", [False, True, False, False]),
+        # another status may
+        ("sffs", [True, False, True, True]),
+    ],
+)
+def test_a_probe_may_turn_only_where_a_status_does(letters: str, turns: list[bool]) -> None:
+    board = board_of(config("a", Gate.READINESS))
+    seen = [board.turns]
+    for second, letter in enumerate(letters):
+        board.record("a", result(letter, at=START + second))
+        seen.append(board.turns)
+
+    assert [after > before for before, after in pairwise(seen)] == turns
+
+
+def test_a_check_that_gates_nothing_turns_no_probe() -> None:
+    board = board_of(config("a"))
+    before = board.turns, board.version
+
+    record(board, "a", "sffs")
+
+    assert (board.turns, board.version) == (before[0], before[1] + 4)
+
+
 def test_the_version_rises_when_a_message_alone_changes() -> None:
     board = board_of(config("a"))
     board.record("a", replace(result("f", at=START), message="hung for 1s"))
@@ -418,6 +447,41 @@ steps = st.tuples(
         st.none(),
     ),
 )
+
+
+@dataclass
+class Sceptic:
+    """Keeps whether a probe passes until the board's turns or the answer's expiry say that it may not."""
+
+    board: Board
+    kept: dict[Probe, tuple[int, Verdict]] = field(default_factory=dict)
+
+    def passes(self, probe: Probe, now: float) -> bool:
+        turns, verdict = self.kept.get(probe, (-1, None))
+        if verdict is None or turns != self.board.turns or now >= verdict.expires_at:
+            verdict = self.board.verdict(probe, now)
+            self.kept[probe] = (self.board.turns, verdict)
+        return verdict.answer is not Answer.FAIL
+
+
+@settings(deadline=None)
+@given(st.lists(steps, max_size=25))
+def test_whether_a_probe_passes_is_known_until_turns_or_expiry(
+    taken: list[tuple[float, tuple[str, str] | Phase | None]],
+) -> None:
+    board = Board(CHECKS, started_at=START, startup_deadline=60.0)
+    sceptic, now = Sceptic(board), START
+    kept, fresh = [], []
+    for passed, happens in taken:
+        now += passed
+        if isinstance(happens, Phase):
+            board.enter(happens)
+        elif happens is not None:
+            board.record(happens[0], result(happens[1], at=now))
+        kept += [sceptic.passes(probe, now) for probe in Probe]
+        fresh += [board.verdict(probe, now).answer is not Answer.FAIL for probe in Probe]
+
+    assert kept == fresh
 
 
 @settings(deadline=None)

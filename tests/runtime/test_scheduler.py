@@ -195,10 +195,16 @@ async def test_a_loss_causes_a_run_after_a_random_part_of_half_a_second(
     assert times == [0, expected]
 
 
-async def test_a_loss_soon_after_a_run_waits_until_a_second_after_it() -> None:
+async def test_a_loss_soon_after_a_run_is_asked_about_as_soon_as_any() -> None:
     check = HoldingCheck(taking(0.1), lose=losing_at(0.3))
 
-    assert await began(check, until=5, share=0.0) == [0, 1.1]
+    assert await began(check, until=5, share=1.0) == [0, 0.8]
+
+
+async def test_a_loss_soon_after_a_run_that_a_loss_caused_waits_until_a_second_after_it() -> None:
+    check = HoldingCheck(taking(0.1), lose=losing_at(5.0, 5.3))
+
+    assert await began(check, until=8, share=0.0) == [0, 5, 6]
 
 
 async def test_a_loss_shortly_before_the_next_run_does_not_put_it_off() -> None:
@@ -208,9 +214,9 @@ async def test_a_loss_shortly_before_the_next_run_does_not_put_it_off() -> None:
 
 
 async def test_a_loss_does_not_put_off_a_retry() -> None:
-    check = HoldingCheck(refused, lose=losing_at(0.05))
+    check = HoldingCheck(refused, lose=losing_at(1.0))
 
-    assert await began(check, until=1.95, share=0.0) == pytest.approx([0, 0.9, 1.8], abs=2 * PACE)
+    assert await began(check, until=2.3, share=1.0) == pytest.approx([0, 1.1, 2.2], abs=2 * PACE)
 
 
 async def test_after_a_loss_the_next_pause_is_a_whole_one() -> None:
@@ -226,7 +232,11 @@ async def test_a_server_that_closes_after_every_answer_is_asked_once_a_second(
 ) -> None:
     check = HoldingCheck(nothing, lose=lose)
 
-    assert await began(check, until=10.5, share=share) == list(range(11))
+    first, *times = await began(check, until=10.5, share=share)
+
+    spaces = [after - before for before, after in itertools.pairwise(times)]
+    assert [first, times[0]] == pytest.approx([0, share / 2], abs=2 * PACE)
+    assert spaces == pytest.approx([1] * len(spaces), abs=2 * PACE)
 
 
 async def test_a_loss_is_a_question_and_not_an_outcome() -> None:

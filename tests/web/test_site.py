@@ -260,18 +260,24 @@ async def test_every_response_has_the_headers_of_an_internal_endpoint(stage: Sta
             }
 
 
-async def test_an_answer_is_rendered_once_until_the_board_or_time_changes_it(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    record_all(stage.board, ALL, success(stage.clock))
+def count_verdicts(board: Board, monkeypatch: pytest.MonkeyPatch) -> list[Probe]:
+    """Return the probes that are judged from now on, as they are."""
     judged: list[Probe] = []
-    judge = stage.board.verdict
+    judge = board.verdict
 
     def judge_and_count(probe: Probe, now: float) -> Verdict:
         judged.append(probe)
         return judge(probe, now)
 
-    monkeypatch.setattr(stage.board, "verdict", judge_and_count)
+    monkeypatch.setattr(board, "verdict", judge_and_count)
+    return judged
+
+
+async def test_an_answer_is_rendered_once_until_the_board_or_time_changes_it(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record_all(stage.board, ALL, success(stage.clock))
+    judged = count_verdicts(stage.board, monkeypatch)
 
     for _ in range(5):
         await stage.get("/readyz")
@@ -283,6 +289,19 @@ async def test_an_answer_is_rendered_once_until_the_board_or_time_changes_it(
     await stage.get("/readyz")
 
     assert len(judged) == 3
+
+
+async def test_a_plain_ok_is_not_judged_anew_because_a_check_tells_another_story(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record_all(stage.board, ALL, success(stage.clock))
+    asked = [await stage.get("/readyz"), await stage.get("/readyz?verbose")]
+    judged = count_verdicts(stage.board, monkeypatch)
+    stage.board.record("extra", success(stage.clock, message="expires in 6 days"))
+
+    asked += [await stage.get("/readyz"), await stage.get("/readyz?verbose")]
+
+    assert (asked[0] == asked[2], asked[1] == asked[3], len(judged)) == (True, False, 1)
 
 
 async def test_healthz_fails_when_a_loop_of_ours_is_late_and_no_check_ever_counts(stage: Stage) -> None:

@@ -1,0 +1,1 @@
+"""Programs that the benchmarks start: what the sidecar is compared with, and what it asks."""
