@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 DECIDING := sidecar/core/*,sidecar/config/*,sidecar/runtime/*
 
-.PHONY: help run test test-fast lint format docs bench lock clean servers
+.PHONY: help run test test-fast lint format docs bench faults lock clean servers
 
 help:  ## show these verbs
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -50,6 +50,10 @@ docs: $(INSTALLED)  ## write the pages and tables that repeat what the code says
 
 bench: $(INSTALLED)  ## measure the probe path and the cost of a check, as ratios within one run
 	@$(BIN)/python -m benchmarks
+
+faults: $(INSTALLED) servers  ## put every check type against every fault, and write the tables of docs/reliability.md
+	@$(BIN)/python -m pytest -q tests/faults --record-cells $(VENV)/cells.json; ended=$$?; \
+	    $(BIN)/python -m tools.reliability $(VENV)/cells.json && exit $$ended
 
 lock: $(INSTALLED)  ## resolve the dependencies again into the lock files
 	@$(BIN)/uv pip compile --quiet --universal --no-header --generate-hashes --upgrade --extra all \

@@ -40,7 +40,7 @@ async def troubled(folder: Path, run: str) -> AsyncIterator[tuple[Watched, Path]
 @pytest.mark.parametrize(
     ("run", "reason"),
     [
-        cell(ROW, "ignores its cancellation", STUBBORN, "timeout", is_sample=True),
+        cell(ROW, "ignores cancellation", STUBBORN, "timeout", is_sample=True),
         cell(ROW, "raises SystemExit", "raise SystemExit(3)", "unexpected", is_sample=True),
         cell(ROW, "raises KeyboardInterrupt", "raise KeyboardInterrupt", "unexpected"),
         cell(ROW, "raises CancelledError", "raise asyncio.CancelledError", "unexpected"),
