@@ -1,4 +1,4 @@
-"""Writes the tables of `docs/reliability.md` from a fault matrix that ran: `python -m tools.reliability FILE`.
+"""Writes the tables of `docs/reliability.md`: `python -m tools.reliability FILE`.
 
 FILE is what `pytest tests/faults --record-cells FILE` wrote. The exit code is 1 where a fault that every type
 has to meet was neither tried nor is excused here.
