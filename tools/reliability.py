@@ -73,7 +73,7 @@ EXCUSES: Final = (
     Excuse("logs in nowhere", ("tcp", "dns", "exec", "file"), ("wrong password", "password rotated")),
     Excuse("needs no permission", ("tcp",), ("permission removed",)),
     Excuse(
-        "asks by a datagram: there is no connection, and no TLS",
+        "asks by datagrams, and over TCP only for what fits into none",
         ("dns",),
         (*CONNECTIONS[1:], "one byte a second", "endless reply", "oversized reply", *TLS),
     ),
