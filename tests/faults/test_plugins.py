@@ -41,7 +41,7 @@ async def troubled(folder: Path, run: str) -> AsyncIterator[tuple[Watched, Path]
     ("run", "reason"),
     [
         cell(ROW, "ignores cancellation", STUBBORN, "timeout", is_sample=True),
-        cell(ROW, "raises SystemExit", "raise SystemExit(3)", "unexpected", is_sample=True),
+        cell(ROW, "raises SystemExit", "raise SystemExit(3)", "unexpected"),
         cell(ROW, "raises KeyboardInterrupt", "raise KeyboardInterrupt", "unexpected"),
         cell(ROW, "raises CancelledError", "raise asyncio.CancelledError", "unexpected"),
         cell(ROW, "raises RecursionError", "return (lambda f: f(f))(lambda f: f(f))", "unexpected"),
