@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 DECIDING := sidecar/core/*,sidecar/config/*,sidecar/runtime/*
 
-.PHONY: help run test test-fast lint format docs bench soak fuzz lock clean servers
+.PHONY: help run test test-fast lint format docs bench faults soak fuzz lock clean servers
 
 help:  ## show these verbs
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -52,6 +52,10 @@ bench: $(INSTALLED)  ## answer the questions of docs/performance.md, as ratios w
 	@tools/install-servers --optional redis-server rabbitmq-server postgresql haproxy \
 	    prometheus-blackbox-exporter
 	@$(BIN)/python -m benchmarks
+
+faults: $(INSTALLED) servers  ## put every check type against every fault, and write the tables of docs/reliability.md
+	@$(BIN)/python -m pytest -q tests/faults --record-cells $(VENV)/cells.json; ended=$$?; \
+	    $(BIN)/python -m tools.reliability $(VENV)/cells.json && exit $$ended
 
 soak: $(INSTALLED) servers  ## 100,000 runs of every type: nothing may be left behind (RUNS=, JSON=)
 	@$(BIN)/python -m benchmarks.soak $(if $(RUNS),--runs $(RUNS)) $(if $(JSON),--json $(JSON))

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Coroutine, Generator
-from functools import partial
 from types import coroutine
 from typing import Any, Final, TypeVar
 
@@ -20,21 +19,20 @@ def timed(
     monotonic: Callable[[], float] = time.monotonic,
 ) -> Generator[Any, None, T]:
     """Await `work`; tell the seconds of each step that was too long, as soon as it ends."""
-    resume: Callable[[], Any] = partial(work.send, None)
+    thrown: BaseException | None = None
     while True:
         began = monotonic()
         try:
-            waits_for = resume()
+            waits_for = work.send(None) if thrown is None else work.throw(thrown)
         except StopIteration as end:
             answer: T = end.value
             return answer
         finally:
+            thrown = None  # its traceback holds this frame: a cycle would keep all that the work had
             took = monotonic() - began
             if took >= STALL:
                 tell(took)
         try:
             yield waits_for
         except BaseException as error:  # noqa: BLE001 - handed on to the work, whose it is
-            resume = partial(work.throw, error)
-        else:
-            resume = partial(work.send, None)
+            thrown = error

@@ -77,18 +77,21 @@ class Termination:
         self._complaint = ""
 
     async def keep_forever(self) -> Never:
-        """Rewrite the message when other checks fail or for other reasons, and within 10s in other words."""
+        """Rewrite the message when other checks fail or for other reasons, and within 10s in other words.
+
+        One that could not be written is tried again as often.
+        """
         news = News(self._board)
         subject: object = None
-        told: Sequence[str] = ()
+        told: Sequence[str] | None = None
         told_at = 0.0
         while True:
             now = self._clock.monotonic()
             lines, expires_at = failing(self._board.standings(), self._board.latch, now)
             text, about = [_show(line) for line in lines], [(line.name, line.reason) for line in lines]
             if about != subject or (text != told and now >= told_at + SAME_SUBJECT_WITHIN):
-                subject, told, told_at = about, text, now
-                await self._say(text)
+                subject, told_at = about, now
+                told = text if await self._say(text) else None
             in_other_words = inf if text == told else told_at + SAME_SUBJECT_WITHIN
             await news.within(min(expires_at, in_other_words) - now)
 
@@ -97,7 +100,8 @@ class Termination:
         lines, _ = failing(self._board.standings(), self._board.latch, self._clock.monotonic())
         await self._say([sentence, *map(_show, lines)])
 
-    async def _say(self, lines: Sequence[str]) -> None:
+    async def _say(self, lines: Sequence[str]) -> bool:
+        """Write the message; return whether it stands there, or never can."""
         message = compose([self._redact(line) for line in lines])
 
         def write() -> None:
@@ -110,6 +114,8 @@ class Termination:
             pass  # no container, or one whose runtime has no such file
         except OSError as error:
             self._complain_once(error.strerror or str(error))
+            return False
+        return True
 
     def _complain_once(self, detail: str) -> None:
         if detail != self._complaint:

@@ -13,6 +13,7 @@ from aiohttp import web
 from sidecar.config.model import ServerConfig
 from sidecar.support.net import show_address
 from sidecar.web.connection import BoundedServer
+from sidecar.web.reserve import Listener, keep_reserve
 from sidecar.web.site import Handler
 
 BACKLOG: Final = 4096
@@ -59,7 +60,7 @@ def bind_unix(path: Path) -> list[socket.socket]:
     """
     if _is_listened_on(path):
         raise ListenError(f"cannot listen on {path}: the socket is another process's")
-    bound = socket.socket(socket.AF_UNIX)
+    bound = Listener(socket.AF_UNIX)
     try:
         if path.is_socket():
             path.unlink()
@@ -78,8 +79,9 @@ async def serving(
 ) -> AsyncIterator[None]:
     """Answer requests on `sockets` inside the block; at its end close all within `stop_within` seconds.
 
-    Clients are held to the timeouts and limits of `bounds`.
+    Clients are held to the timeouts and limits of `bounds`. Some descriptors are kept back for them.
     """
+    keep_reserve()
     server = BoundedServer(handler, bounds)
     runner = web.ServerRunner(server, handle_signals=False, shutdown_timeout=stop_within)
     await runner.setup()
@@ -94,7 +96,7 @@ async def serving(
 
 def _bind_one(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    bound = socket.socket(family, socket.SOCK_STREAM)
+    bound = Listener(family, socket.SOCK_STREAM)
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:

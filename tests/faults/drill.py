@@ -113,7 +113,6 @@ class Drill:
     """A check that is up and is about to meet a fault."""
 
     board: Board
-    pulse: Pulse
     kubelet: Kubelet
     deadline: float
     """Seconds that a run may take."""
@@ -121,6 +120,18 @@ class Drill:
     """Of the check, the latest last."""
     neighbours: list[Result] = field(default_factory=list)
     _came: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def changes(self) -> int:
+        """How often the check's status has changed."""
+        (subject, _) = self.board.entries()
+        return sum(subject.tally.transitions.values())
+
+    @property
+    def is_running(self) -> bool:
+        """Whether a run of the check is under way."""
+        (subject, _) = self.board.entries()
+        return subject.next_run_at is None
 
     async def survives(
         self, fault: AbstractAsyncContextManager[object], expected: Expected, *, within: float = 20.0
@@ -136,7 +147,7 @@ class Drill:
     async def until(self, expected: Expected, *, within: float = 20.0) -> Result:
         """Wait until the check has settled, and several runs in a row say why; return the last result.
 
-        `/readyz` must then say the same, if the check gates it.
+        `/readyz` must then say the same, if the check gates it, and `/healthz` that we are well.
         """
         already = len(self.results)
         try:
@@ -162,10 +173,16 @@ class Drill:
         assert max(each.duration for each in self.results) < self.deadline + CANCEL_GRACE + SLACK
         assert self._longest_pause() < INTERVAL * (1 + JITTER) + SLACK
 
+    def _is_settled(self, expected: Expected, *, since: int) -> bool:
+        latest = self.results[since:][-RUNS:]
+        is_alike = len(latest) == RUNS and all(each.reason is expected.reason for each in latest)
+        return is_alike and self.board.state(SUBJECT).status is expected.status
+
     async def _assert_answered(self, expected: Expected) -> None:
         code = 200 if expected.status is Status.UP else 503
         assert await self.kubelet.ask(f"/readyz/{SUBJECT}") == code
         assert await self.kubelet.ask("/readyz") == (code if self._gates else 200)
+        assert await self.kubelet.ask("/healthz") == 200
 
     @property
     def _gates(self) -> bool:
@@ -175,23 +192,6 @@ class Drill:
     def _longest_pause(self) -> float:
         ends = [each.finished_at for each in self.neighbours]
         return max((later - earlier for earlier, later in pairwise(ends)), default=0.0)
-
-    @property
-    def changes(self) -> int:
-        """How often the check's status has changed."""
-        (subject, _) = self.board.entries()
-        return sum(subject.tally.transitions.values())
-
-    @property
-    def is_running(self) -> bool:
-        """Whether a run of the check is under way."""
-        (subject, _) = self.board.entries()
-        return subject.next_run_at is None
-
-    def _is_settled(self, expected: Expected, *, since: int) -> bool:
-        latest = self.results[since:][-RUNS:]
-        is_alike = len(latest) == RUNS and all(each.reason is expected.reason for each in latest)
-        return is_alike and self.board.state(SUBJECT).status is expected.status
 
     def _told(self, since: int) -> str:
         told = [f"{each.reason or each.outcome}: {each.message}" for each in self.results[since:]]
@@ -238,7 +238,7 @@ async def _running(config: Config, clock: Clock | None) -> AsyncIterator[Drill]:
     site = Site(board, Probes(board, pulse, clock), metrics, is_trusted=True)
     (listener,) = bind(["127.0.0.1"], 0)
     kubelet = Kubelet(listener.getsockname()[1])
-    running = Drill(board, pulse, kubelet, deadline=config.checks[0].timeout)
+    running = Drill(board, kubelet, deadline=config.checks[0].timeout)
     board.subscribe_results(running.note)
     async with (
         serving(site.handle, [listener], bounds=config.sections.server, stop_within=1.0),

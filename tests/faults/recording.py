@@ -1,37 +1,10 @@
-"""What became of each cell, for the table in `docs/reliability.md`."""
+"""Takes down what becomes of each cell while the tests run."""
 
-import json
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from pathlib import Path
-
-Cell = tuple[str, str]
-"""A row, which is a check type or another subject, and a column, which is a fault."""
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """Cells by whether every test of theirs held."""
-
-    cells: Mapping[Cell, bool]
-
-    @classmethod
-    def read(cls, path: Path) -> "Record":
-        """Return what `write` wrote."""
-        found = json.loads(path.read_text())
-        return cls({(each["row"], each["column"]): each["held"] for each in found})
-
-    def write(self, path: Path) -> None:
-        """Write it as JSON."""
-        cells = [{"row": row, "column": column, "held": held} for (row, column), held in self._sorted()]
-        path.write_text(json.dumps(cells, indent=1) + "\n")
-
-    def _sorted(self) -> Iterator[tuple[Cell, bool]]:
-        yield from sorted(self.cells.items())
+from tools.reliability import Cell, Record
 
 
 class Recorder:
-    """Takes down the outcome of each test that is a cell; a cell holds if all its tests passed."""
+    """Takes down how each test of a cell ended; a cell holds if all of them passed."""
 
     def __init__(self) -> None:
         self._cells: dict[Cell, bool] = {}

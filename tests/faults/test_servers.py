@@ -16,9 +16,9 @@ from tools.servers import Server
 
 BRIEF: Final = 0.25
 """Seconds of a pause: half the deadline of a run, as one of a second is by default."""
-STRUCK: Final[Mapping[str, str]] = {"killed": "rabbitmq", "SIGSTOP 60s": "postgres"}
+STRUCK: Final[Mapping[str, str]] = {"killed": "redis", "SIGSTOP 60s": "postgres"}
 PAUSED: Final[Mapping[str, str]] = {"SIGSTOP 1s": "redis"}
-RESTARTED: Final[Mapping[str, str]] = {"restarted in mid-run": "s3"}
+RESTARTED: Final[Mapping[str, str]] = {"restarted in mid-run": "postgres"}
 
 
 @pytest.mark.parametrize(("subject", "column"), cells(STRUCK, subjects=(*SUBJECTS, Dns())))

@@ -8,7 +8,7 @@ import signal
 import socket
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -92,6 +92,10 @@ class Sidecar:
         """Return how many log lines have had this message."""
         return self._messages[message]
 
+    def threads(self) -> int:
+        """Return how many threads the process has."""
+        return len(list(Path(f"/proc/{self.process.pid}/task").iterdir()))
+
     def descriptors(self) -> int:
         """Return how many files and sockets the process has open."""
         return len(list(Path(f"/proc/{self.process.pid}/fd").iterdir()))
@@ -138,14 +142,13 @@ async def running(
     sections: str = "",
     server: str = "",
     env: Mapping[str, str] | None = None,
-    resolv_conf: Path | None = None,
     mount: Mount | None = None,
+    launcher: Sequence[str] = (),
 ) -> AsyncIterator[Sidecar]:
     """Run `sidecar serve` on a YAML list of checks; its listeners are open when the block begins.
 
     It ends without a drain unless `sections` say otherwise, as a native sidecar does. `server` has more keys
-    of the section of that name. With `resolv_conf` the process sees that file as `/etc/resolv.conf`, in a
-    mount namespace of its own.
+    of the section of that name. `launcher` is a command that executes the one that follows it.
     """
     port, admin_port = free_port(), free_port()
     config = mount.path if mount else folder / "config.yaml"
@@ -154,7 +157,7 @@ async def running(
     listeners = f"server: {{port: {port}, admin_port: {admin_port}, {server}}}\n"
     write(f"{listeners}{drain}{sections}\nchecks:\n{checks}")
     process = await asyncio.create_subprocess_exec(
-        *(seeing(resolv_conf) if resolv_conf else ()),
+        *launcher,
         *(sys.executable, "-m", "sidecar", "serve", "--config", str(config)),
         stderr=asyncio.subprocess.PIPE,
         env={**os.environ, **(env or {})},
@@ -172,7 +175,7 @@ async def running(
         await reading
 
 
-def seeing(resolv_conf: Path) -> tuple[str, ...]:
-    """Return what stands before a command that sees this file as `/etc/resolv.conf`."""
+def seeing(resolv_conf: Path) -> Sequence[str]:
+    """Return the launcher that shows this file as `/etc/resolv.conf`, in a mount namespace of its own."""
     mounted = 'mount --bind "$0" /etc/resolv.conf && exec "$@"'
     return "unshare", "--mount", "sh", "-c", mounted, str(resolv_conf)

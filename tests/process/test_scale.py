@@ -8,7 +8,7 @@ import pytest
 from sidecar.runtime.lifecycle import STOP_LIMIT
 from tests.network.dns import FakeDns
 from tests.network.fakes import silent
-from tests.process.harness import running
+from tests.process.harness import running, seeing
 
 KUBELET_PATIENCE = 2.0
 
@@ -56,7 +56,7 @@ async def test_two_hundred_hanging_names_hold_up_nobody_else(tmp_path: Path) -> 
         )
         resolv = tmp_path / "resolv.conf"
         resolv.write_text(f"nameserver {dns.address}\n")
-        async with running(tmp_path, checks, resolv_conf=resolv) as sidecar:
+        async with running(tmp_path, checks, launcher=seeing(resolv)) as sidecar:
             await sidecar.until("/readyz", 200)
             await sidecar.until_logged("check is down", check="hung199", reason="timeout", within=20)
             before = await sidecar.runs("literal")

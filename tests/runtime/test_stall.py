@@ -1,6 +1,8 @@
 """Steps of a coroutine that are told when they take too long, and change nothing else of it."""
 
 import asyncio
+import gc
+import weakref
 from collections.abc import Awaitable, Callable
 from typing import NoReturn
 
@@ -80,6 +82,30 @@ async def test_a_cancellation_reaches_the_work_which_may_clean_up_and_even_refus
     task.cancel()
 
     assert (await task, watch.told) == ("answer", [3.0])
+
+
+async def test_a_cancelled_work_leaves_nothing_for_the_collector() -> None:
+    class Connection:
+        pass
+
+    held: list[weakref.ref[Connection]] = []
+
+    async def ask() -> str:
+        connection = Connection()
+        held.append(weakref.ref(connection))
+        await asyncio.Event().wait()
+        return f"{connection}"
+
+    gc.disable()
+    try:
+        task = asyncio.ensure_future(_as_coroutine(Watch()(ask)))
+        await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait({task})
+        del task
+        assert held[0]() is None
+    finally:
+        gc.enable()
 
 
 async def _as_coroutine(work: Awaitable[str]) -> str:

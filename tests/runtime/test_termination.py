@@ -26,12 +26,13 @@ class Messages:
     def __init__(self, error: OSError | None = None) -> None:
         self._arrived: asyncio.Queue[str] = asyncio.Queue()
         self._loop = asyncio.get_running_loop()
-        self._error = error
+        self.error = error
 
     def write(self, _path: Path, message: bytes) -> None:
+        error = self.error
         self._loop.call_soon_threadsafe(self._arrived.put_nowait, message.decode())
-        if self._error:
-            raise self._error
+        if error:
+            raise error
 
     async def next(self) -> str:
         async with asyncio.timeout(5):
@@ -132,6 +133,22 @@ async def test_no_file_is_no_word_and_a_full_disk_one_line(caplog: pytest.LogCap
         if record.name == "sidecar.termination"
     ]
     assert told == [("termination message cannot be written", "no space left on device")]
+
+
+async def test_a_message_that_a_full_disk_did_not_take_is_written_when_there_is_room(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("sidecar.runtime.termination.SAME_SUBJECT_WITHIN", 0.2)
+    clock = StoppedClock()
+    board = board_of(check("db", Gate.READINESS), clock=clock)
+    messages = Messages(OSError(errno.ENOSPC, "no space left"))
+    async with keeping(board, clock, messages.write):
+        refused = await messages.next()
+        messages.error = None
+        clock.pass_by(1.0)
+        written = await messages.next()
+
+    assert written == refused == "[-]db failed: no result yet\n"
 
 
 def test_a_shorter_message_leaves_nothing_of_a_longer_one(tmp_path: Path) -> None:

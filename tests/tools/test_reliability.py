@@ -1,0 +1,58 @@
+"""The tables of `docs/reliability.md`."""
+
+from pathlib import Path
+
+from tools.reliability import COLUMNS, EXCUSES, PAGE, ROWS, Record, renewed
+
+ALL = {(row, column): True for row in ROWS for column in COLUMNS}
+PART = Record(
+    {
+        ("redis", "refused"): True,
+        ("tcp", "refused"): False,
+        ("redis", "LOADING"): True,
+        ("redis", "OOM"): False,
+        ("the process", "descriptors exhausted"): True,
+    }
+)
+
+
+def table(name: str, record: Record) -> list[str]:
+    page = f"before\n<!-- cells: {name} -->\nold\n<!-- end -->\nafter"
+    begin, *lines, end = renewed(page, record).splitlines()
+    assert (begin, end) == ("before", "after")
+    return [line for line in lines if line.startswith("|")][2:]
+
+
+def test_every_fault_says_how_many_types_it_met_and_every_type_how_many_faults() -> None:
+    refused, *_, totals = table("types", PART)
+
+    assert refused == "| refused | ✓ | ? | ? | ? | ? | ? | ? | ✗ | ? | a | a | 1 of 2 |"
+    assert totals.startswith("| **held** | 1 of 1 | 0 of 0 |")
+    assert totals.endswith("| 1 of 2 |")
+
+
+def test_what_is_no_fault_of_every_type_stands_with_its_own() -> None:
+    assert table("own", PART) == ["| `redis` | LOADING ✓, OOM ✗ | 1 of 2 |"]
+    assert table("process", PART) == ["| the process | descriptors exhausted ✓ | 1 of 1 |"]
+
+
+def test_what_is_neither_tried_nor_excused_is_named() -> None:
+    excused = {cell for cell in ALL if any(each.covers(cell) for each in EXCUSES)}
+    without = {cell: held for cell, held in ALL.items() if cell not in excused}
+    del without["s3", "killed"]
+
+    assert Record(without).untried() == [("s3", "killed")]
+
+
+def test_a_record_is_read_as_it_was_written(tmp_path: Path) -> None:
+    PART.write(tmp_path / "cells.json")
+
+    assert Record.read(tmp_path / "cells.json") == PART
+
+
+def test_the_page_tells_of_every_fault_that_it_counts() -> None:
+    page = PAGE.read_text()
+    told = page.partition("## What the person on call sees")[2]
+
+    assert [column for column in COLUMNS if f"**{column}**" not in told] == []
+    assert all(f"<!-- cells: {name} -->" in page for name in ("types", "own", "process"))
