@@ -1,7 +1,7 @@
 """What a check is to the rest of the house: a thing that can be run, closed, and may notice a loss."""
 
 from enum import StrEnum
-from typing import Protocol, runtime_checkable
+from typing import Protocol
 
 
 class Reason(StrEnum):
@@ -51,7 +51,6 @@ class Check(Protocol):
         ...
 
 
-@runtime_checkable
 class HoldsConnection(Check, Protocol):
     """A check that keeps one connection between its runs."""
 

@@ -8,7 +8,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Final, NamedTuple
 
-from sidecar.core.check import Check, CheckFailed, HoldsConnection, Reason
+from sidecar.core.check import Check, CheckFailed, Reason
 from sidecar.core.result import Outcome, Result
 from sidecar.runtime.clock import Clock
 from sidecar.runtime.pacer import Pacer
@@ -60,7 +60,8 @@ class Runner:
         self._redact = redact
         self._pacer = pacer or Pacer()
         self._clock = clock or Clock()
-        self._holder = check if isinstance(check, HoldsConnection) else None
+        self._lost: Ask | None = getattr(check, "lost", None)
+        """What a `HoldsConnection` adds; to ask for the type would read a third party's properties."""
         self._left_behind: dict[asyncio.Task[_Ending], float] = {}
         """Since which monotonic second."""
         self._logged: set[str] = set()
@@ -89,10 +90,10 @@ class Runner:
 
     async def lost_within(self, seconds: float) -> bool:
         """Wait at most so many seconds; return early, and True, if the connection was lost."""
-        if self._left_behind or self._holder is None:
+        if self._left_behind or self._lost is None:
             await asyncio.sleep(seconds)
             return False
-        return await self._end_by(seconds, self._holder.lost, name=f"lost:{self._name}") is not None
+        return await self._end_by(seconds, self._lost, name=f"lost:{self._name}") is not None
 
     async def aclose(self) -> None:
         """Close the check, within 1.1 seconds; safe twice."""

@@ -5,7 +5,7 @@ from enum import StrEnum
 
 import pytest
 
-from sidecar.core.check import CheckFailed, HoldsConnection, Reason
+from sidecar.core.check import CheckFailed, Reason
 from sidecar.core.events import StartupPassed, StatusChanged
 from sidecar.core.phase import LEAVING, Phase, after_startup
 from sidecar.core.result import Outcome, Result
@@ -114,22 +114,3 @@ def test_a_status_change_knows_how_long_the_old_status_lasted() -> None:
     changed = StatusChanged(name="db", type="tcp", before=up, after=down, runs_before=4)
 
     assert changed.lasted == 5.0
-
-
-class _Held:
-    connections_opened = 0
-
-    async def run(self) -> str | None: ...
-    async def aclose(self) -> None: ...
-    async def lost(self) -> None: ...
-
-
-class _Unheld:
-    async def run(self) -> str | None: ...
-    async def aclose(self) -> None: ...
-
-
-def test_a_check_that_can_lose_a_connection_is_told_by_its_methods() -> None:
-    holds = [isinstance(check, HoldsConnection) for check in (_Held(), _Unheld())]
-
-    assert holds == [True, False]
