@@ -208,11 +208,10 @@ class Fleet(RuleBasedStateMachine):
         """Of runs that nobody asked for, a loss adds one a second at most to those that are due anyway."""
         least = LOSS_SPACING * (1 - JITTER) - SLACK
         for name, built in self.dependencies.items():
-            for first, third in (
-                pair for each in built for pair in zip(each.began[:-2], each.began[2:], strict=True)
-            ):
-                was_asked = any(first <= moment <= third for moment in self.asked[name])
-                assert third - first > least or was_asked
+            for began in (each.began for each in built):
+                for first, third in zip(began[:-2], began[2:], strict=True):
+                    was_asked = any(first <= moment <= third for moment in self.asked[name])
+                    assert third - first > least or was_asked
 
     def _began(self, name: str) -> int:
         return sum(len(each.began) for each in self.dependencies[name])
