@@ -408,7 +408,7 @@ class _Process:
 
     async def _announce_the_end(self) -> None:
         if self._tracking is not None:
-            await self._tracking.aclose()
+            await self._tracking.aclose(has_given_up=bool(self._why_given_up))
 
     def _new_termination(self) -> Termination:
         path = Path(self._config.sections.log.termination_file)

@@ -22,6 +22,7 @@ from prometheus_client.registry import Collector
 
 from sidecar import __version__
 from sidecar.config.deploy import DeployConfig
+from sidecar.core.deploy import DeployEvent, Progress
 from sidecar.core.phase import Phase
 from sidecar.core.start import is_overdue
 from sidecar.core.state import Status
@@ -162,9 +163,18 @@ class _DeployCollector(Collector):
             "Announcements that came to an end in this process.",
             labels=("service", "event", "outcome"),
         )
-        for (service, event, outcome), count in self._board.announcements.items():
+        for (service, event, outcome), count in {**self._none_yet(), **self._board.announcements}.items():
             announced.add_metric((service, event, outcome), count)
         yield announced
+
+    def _none_yet(self) -> dict[tuple[str, DeployEvent, str], int]:
+        """Return zeros for what an alert looks at: a series that begins at 1 has never increased."""
+        return {
+            (service.label, event, Progress.GIVEN_UP): 0
+            for service in self._deploy.announce
+            for event in DeployEvent
+            if event in service.events
+        }
 
 
 def _labels(entry: Entry) -> tuple[str, str]:

@@ -38,6 +38,8 @@ class Announcement:
     pod: str = ""
     """The pod that saw it; empty where no pod did."""
     failures: tuple[FailedCheck, ...] = ()
+    unnamed: int = 0
+    """Failing checks beside those of `failures`."""
     is_recovery: bool = False
     """Whether the deploy went live after it was said to have failed."""
     is_unclaimed: bool = False
@@ -74,6 +76,7 @@ def announcement_of(
         time=fact.time,
         pod=fact.pod,
         failures=fact.failures,
+        unnamed=fact.unnamed,
         is_recovery=event is DeployEvent.SUCCEEDED and is_recovery(record),
         is_unclaimed=is_unclaimed,
         origin=origin,

@@ -5,13 +5,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from sidecar.core.deploy import DeployEvent
+from sidecar.core.deploy import BAD_NEWS, DeployEvent
 
 NAMED: Final = 5
 """Addresses that a line names; the others are counted."""
 CHECKS_NAMED: Final = 3
 """The same, of the failing checks of one address."""
-LOST: Final = frozenset({DeployEvent.FAILED, DeployEvent.TIMED_OUT})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +56,7 @@ def judge(heard: Sequence[Heard], revision: str, *, at_least: int, unknown: str 
     """
     ready = [each for each in heard if each.is_ready and each.revision == revision]
     others = [each for each in heard if each not in ready]
-    lost = [each for each in others if each.revision == revision and each.phase in LOST]
+    lost = [each for each in others if each.revision == revision and each.phase in BAD_NEWS]
     progress = _progress(len(ready), others, revision, at_least=at_least, unknown=unknown)
     if not others and len(ready) >= at_least:
         return Arrival(Course.LIVE, progress)

@@ -5,7 +5,7 @@ Who stores the record, and who delivers what it has pending, is for others. Time
 where processes share them, and monotonic where they are one process's own.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from hashlib import blake2b
@@ -16,6 +16,8 @@ LEASE: Final = 30.0
 """Seconds for which the courier of a record is left alone; it renews them while it is alive."""
 HOPELESS_AFTER: Final = 60.0
 """Seconds of nothing but one reason that waiting does not cure, after which a deploy has failed."""
+CLOCKS_DIFFER: Final = 5.0
+"""Seconds that a lease may seem too long: one that ends later was given by a clock that is wrong."""
 FAILURES_NAMED: Final = 20
 """Checks that an announcement names; the others are counted."""
 
@@ -29,6 +31,7 @@ class DeployEvent(StrEnum):
     TIMED_OUT = "timed_out"
 
 
+BAD_NEWS: Final = frozenset({DeployEvent.FAILED, DeployEvent.TIMED_OUT})
 MAY_FOLLOW: Final[Mapping[DeployEvent | None, frozenset[DeployEvent]]] = {
     None: frozenset({DeployEvent.STARTED}),
     DeployEvent.STARTED: frozenset({DeployEvent.SUCCEEDED, DeployEvent.FAILED, DeployEvent.TIMED_OUT}),
@@ -72,6 +75,8 @@ class Fact:
     """Seconds since the epoch."""
     pod: str
     failures: tuple[FailedCheck, ...] = ()
+    unnamed: int = 0
+    """Failing checks beside those of `failures`."""
 
 
 class Progress(StrEnum):
@@ -128,14 +133,13 @@ class Record:
         """What is to be delivered yet."""
         return tuple(each for each in self.deliveries if each.progress is Progress.PENDING)
 
-    @property
-    def is_settled(self) -> bool:
-        """Whether nothing can happen any more, and everybody has been told."""
-        return self.phase is DeployEvent.SUCCEEDED and not self.pending
+    def pending_for(self, services: Collection[str]) -> tuple[Delivery, ...]:
+        """Return what is to be delivered yet to these services: another process may know others."""
+        return tuple(each for each in self.pending if each.service in services)
 
     def is_held(self, time: float) -> bool:
         """Whether somebody delivers, at `time` seconds since the epoch."""
-        return bool(self.courier) and time < self.courier_until
+        return bool(self.courier) and time < self.courier_until <= time + LEASE + CLOCKS_DIFFER
 
     def fact(self, event: DeployEvent) -> Fact | None:
         """Return what was written down of an event, if it happened."""
@@ -170,6 +174,8 @@ class Sighting:
     """When what waiting does not cure has lasted for too long; infinity if nothing of that kind fails."""
     failures: tuple[FailedCheck, ...] = ()
     """What holds a probe back now."""
+    is_leaving: bool = False
+    """Whether it was told to stop: nothing that time brings about is its news any more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,8 +188,12 @@ class Witness:
     """Monotonic seconds."""
     time: float
     """Seconds since the epoch, at the same moment."""
+    began_at: float
+    """Seconds since the epoch at which the process began."""
     deadline_at: float | None = None
     """Monotonic seconds at which the deploy times out; None for one that has never seen the record."""
+    announced: Fact | None = None
+    """What it has announced while no store answered."""
 
 
 def due(record: Record | None, plan: Plan, witness: Witness) -> DeployEvent | None:
@@ -211,16 +221,18 @@ def step(record: Record | None, plan: Plan, witness: Witness) -> Record:
     """Return what the record becomes when one process looks at it.
 
     What has happened is written down, if it may follow what is there; and what is pending gets a courier, if
-    it has none who is alive.
+    it has none who is alive and the process can deliver any of it.
     """
-    stepped = record or Record(deploy=plan.deploy)
-    event = due(record, plan, witness)
-    if event is not None:
-        stepped = _happen(stepped, event, plan.audience, witness)
-    if stepped.pending and not stepped.is_held(witness.time):
+    stepped = _with_facts(record, plan, witness)
+    if stepped.pending_for(plan.audience) and not stepped.is_held(witness.time):
         until = witness.time + LEASE
         stepped = replace(stepped, courier=witness.process.name, courier_until=until)
     return stepped
+
+
+def is_foreign(record: Record, plan: Plan) -> bool:
+    """Whether a record is about another revision, whose deploy has the same `id`: none of our business."""
+    return record.deploy.revision != plan.deploy.revision
 
 
 def settle(record: Record, delivery: Delivery, progress: Progress, receipt: Receipt) -> Record:
@@ -237,14 +249,14 @@ def settle(record: Record, delivery: Delivery, progress: Progress, receipt: Rece
     )
 
 
-def keep(record: Record, name: str, time: float) -> Record:
-    """Renew the lease of the courier `name`; one with nothing left to deliver is one no more.
+def keep(record: Record, name: str, time: float, services: Collection[str]) -> Record:
+    """Renew the lease of the courier `name`; one with nothing left for its `services` is one no more.
 
     Somebody else's record is returned as it is.
     """
     if record.courier != name:
         return record
-    if not record.pending:
+    if not record.pending_for(services):
         return release(record, name)
     return replace(record, courier_until=time + LEASE)
 
@@ -256,7 +268,7 @@ def release(record: Record, name: str) -> Record:
 
 def is_recovery(record: Record) -> bool:
     """Whether a deploy went live after it was said to have failed."""
-    return any(fact.event in (DeployEvent.FAILED, DeployEvent.TIMED_OUT) for fact in record.facts)
+    return any(fact.event in BAD_NEWS for fact in record.facts)
 
 
 def _moments(record: Record, plan: Plan, witness: Witness) -> Iterator[tuple[DeployEvent, float]]:
@@ -264,6 +276,8 @@ def _moments(record: Record, plan: Plan, witness: Witness) -> Iterator[tuple[Dep
     sighting, possible = witness.sighting, MAY_FOLLOW[record.phase]
     if DeployEvent.SUCCEEDED in possible and sighting.ready_since is not None:
         yield DeployEvent.SUCCEEDED, sighting.ready_since + plan.stable_for
+    if sighting.is_leaving:
+        return
     if DeployEvent.FAILED in possible:
         yield DeployEvent.FAILED, sighting.hopeless_at
     if DeployEvent.TIMED_OUT in possible:
@@ -271,15 +285,34 @@ def _moments(record: Record, plan: Plan, witness: Witness) -> Iterator[tuple[Dep
         yield DeployEvent.TIMED_OUT, deadline_at(record, plan, witness) if known is None else known
 
 
-def _happen(record: Record, event: DeployEvent, audience: Audience, witness: Witness) -> Record:
-    is_trouble = event in (DeployEvent.FAILED, DeployEvent.TIMED_OUT)
-    fact = Fact(
+def _with_facts(record: Record | None, plan: Plan, witness: Witness) -> Record:
+    """Return the record with what has happened since; what was announced without it, as it was announced."""
+    announced, event = witness.announced, due(record, plan, witness)
+    if record is None:
+        started = Fact(event=DeployEvent.STARTED, time=witness.began_at, pod=witness.process.pod)
+        begun = Record(deploy=plan.deploy)
+        if announced is None:
+            return _add(begun, started, plan.audience)
+        return _add(_add(begun, started, {}), announced, plan.audience)
+    if announced is not None and announced.event in MAY_FOLLOW[record.phase]:
+        return _add(record, announced, plan.audience)
+    return record if event is None else _add(record, _fact(event, witness), plan.audience)
+
+
+def _fact(event: DeployEvent, witness: Witness) -> Fact:
+    failures = witness.sighting.failures if event in BAD_NEWS else ()
+    return Fact(
         event=event,
         time=witness.time,
         pod=witness.process.pod,
-        failures=witness.sighting.failures[:FAILURES_NAMED] if is_trouble else (),
+        failures=failures[:FAILURES_NAMED],
+        unnamed=len(failures[FAILURES_NAMED:]),
     )
-    announced = tuple(Delivery(name, event) for name, events in audience.items() if event in events)
+
+
+def _add(record: Record, fact: Fact, audience: Audience) -> Record:
+    """Write a fact down, with a delivery for each service that wants to hear of it."""
+    announced = tuple(Delivery(name, fact.event) for name, events in audience.items() if fact.event in events)
     return replace(record, facts=(*record.facts, fact), deliveries=(*record.deliveries, *announced))
 
 

@@ -23,6 +23,7 @@ FULL: Final = Record(
             time=EPOCH + 60.5,
             pod="builds-1",
             failures=(FailedCheck("db", "auth", 'db:5432 said "no", für immer\n'), FailedCheck("mq", "dns")),
+            unnamed=3,
         ),
         Fact(event=DeployEvent.SUCCEEDED, time=EPOCH + 90, pod="builds-2"),
     ),

@@ -7,9 +7,10 @@ import asyncio
 import os
 import sys
 
+from sidecar.checks import InstalledTypes
 from sidecar.checks._redis import redis
 from sidecar.config.check import CheckConfig
-from sidecar.config.load import Source, load_deploy
+from sidecar.config.load import Source, load
 from sidecar.core.deploy import DeployEvent
 from sidecar.core.result import Outcome, Result
 from sidecar.deploys import InstalledServices
@@ -23,9 +24,12 @@ from sidecar.support.loop import SidecarLoop
 async def follow(section: str) -> None:
     """Be ready from the first moment, and follow the deploy until it is live."""
     clock, types = Clock(), InstalledServices()
+    document = f"ungated: true\nchecks: []\n{section}"
+    config = load(Source("replica", document.encode()), InstalledTypes(), {}, services=types)
+    assert config.sections.deploy is not None
     board = Board([CheckConfig(name="db", type="tcp")], started_at=clock.monotonic(), startup_deadline=300.0)
     tracking = new_tracking(
-        load_deploy(Source("replica", section.encode()), {}, services=types).deploy,
+        config.sections.deploy,
         types,
         pod=f"builds-{os.getpid()}",
         cluster=Cluster(),

@@ -150,7 +150,15 @@ async def test_all_changes_of_many_are_in_the_record_in_the_end(store: Store) ->
     assert set(held.receipts) == {str(number) for number in range(10)}
 
 
-@pytest.mark.parametrize("text", ["", "null", "[]", "{}", '{"format": 2}', "[" * 100_000, '{"format":1}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "null", "[]", "{}", '{"format": 2}', "[" * 100_000, '{"format":1}'),
+        write_record(FULL).replace(str(FULL.courier_until), f"1{'0' * 400}"),
+        write_record(FULL).replace(str(FULL.courier_until), "Infinity"),
+        write_record(FULL).replace(str(FULL.facts[0].time), "NaN"),
+    ],
+)
 def test_what_is_no_record_of_ours_is_refused(text: str) -> None:
     with pytest.raises(ClaimError, match="holds something that is no record of ours"):
         read_record(text)
@@ -158,6 +166,17 @@ def test_what_is_no_record_of_ours_is_refused(text: str) -> None:
 
 def test_a_record_survives_being_written() -> None:
     assert read_record(write_record(FULL)) == FULL
+
+
+async def test_a_bug_of_a_store_is_a_store_that_says_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    class Buggy(MemoryClaim):
+        async def read(self) -> None:
+            raise OverflowError("a bug")
+
+    with pytest.raises(ClaimError, match="unexpected OverflowError, a bug in the sidecar"):
+        await SharedRecord(Buggy(DEPLOY)).change(lambda _: BEGUN)
+
+    assert "the deploy's record crashed us" in caplog.text
 
 
 class TestRedis:
@@ -193,6 +212,18 @@ class TestRedis:
             await claim.read()
 
         assert "hunter2" not in refused_.value.sentence
+
+    async def test_a_right_that_is_missing_is_named_with_its_remedy(
+        self, start_redis: Callable[..., RedisServer]
+    ) -> None:
+        server = start_redis(config=["user sidecar on >pw ~sidecar:deploy:* -@all +get +set"])
+        claim = RedisClaim(DEPLOY, endpoint(server, username="sidecar", password=Secret("pw")))
+        await claim.create(BEGUN)
+        held = await claim.read()
+        assert held is not None
+
+        with pytest.raises(ClaimError, match=r"NOPERM.*'eval'.*; give the user ~sidecar:deploy:\*"):
+            await claim.replace(FULL, held)
 
     async def test_something_else_under_the_key_is_left_alone(self, redis_server: RedisServer) -> None:
         deploy = replace(DEPLOY, id="foreign")

@@ -87,7 +87,9 @@ def failed(message: str, secrets: set[str]) -> Record:
     board.record("db", failure(clock, Reason.AUTH, message))
     watch.look(clock.now)
     plan = Plan(deploy=DEPLOY, stable_for=30.0, deadline=600.0)
-    seen = Witness(process=Process("a", "p"), sighting=watch.sighting, now=clock.now + 60, time=EPOCH)
+    seen = Witness(
+        process=Process("a", "p"), sighting=watch.sighting, now=clock.now + 60, time=EPOCH, began_at=EPOCH
+    )
     return step(step(None, plan, seen), plan, seen)
 
 

@@ -11,6 +11,7 @@ import pytest
 from sidecar.core.announcement import BUDGET
 from sidecar.core.check import Reason
 from sidecar.core.deploy import LEASE, DeployEvent, Progress
+from sidecar.core.phase import Phase
 from sidecar.deploys._service import DeliveryError
 from sidecar.deploys.claims.memory import MemoryClaim
 from sidecar.deploys.tracking.tracker import RENEW_EVERY, SILENT_AFTER
@@ -167,6 +168,19 @@ async def test_while_one_pod_is_live_no_other_fails_the_deploy() -> None:
     assert slack.events == ["started", "succeeded"]
 
 
+async def test_who_was_told_to_stop_times_nobody_out() -> None:
+    slack = Service()
+    async with world(slack) as deploy:
+        pod = deploy.replica()
+        pod.say(Reason.REFUSED)
+        await asyncio.sleep(DEADLINE - 10)
+        pod.board.drain(keeps_ready=False)
+        await asyncio.sleep(60)
+        await pod.stop()
+
+    assert slack.events == ["started"]
+
+
 async def test_a_start_that_is_given_up_is_announced_at_its_end() -> None:
     slack = Service()
     async with world(slack) as deploy:
@@ -176,7 +190,8 @@ async def test_a_start_that_is_given_up_is_announced_at_its_end() -> None:
         await asyncio.sleep(9.5)
         assert slack.events == ["started"]
         await asyncio.sleep(0.5)
-        await pod.stop()
+        pod.board.enter(Phase.STOPPED)
+        await pod.tracking.aclose(has_given_up=True)
 
     assert slack.events == ["started", "failed"]
 
@@ -391,11 +406,12 @@ async def test_who_was_relieved_while_it_slept_leaves_the_work_to_its_successor(
     async with world(slack) as deploy:
         deploy.replica()
         await asyncio.sleep(1)
-        held = await deploy.store.claim.read()
-        assert held is not None
-        another = replace(held.record, courier="another", courier_until=EPOCH + 1e6)
-        await deploy.store.claim.replace(another, held)
-        await asyncio.sleep(1000)
+        for _ in range(10):
+            held = await deploy.store.claim.read()
+            assert held is not None
+            another = replace(held.record, courier="another", courier_until=EPOCH + now() + LEASE)
+            await deploy.store.claim.replace(another, held)
+            await asyncio.sleep(LEASE / 3)
 
     assert (len(slack.attempts), slack.events) == (1, [])
 
@@ -502,13 +518,44 @@ class TestSilentStore:
             await asyncio.sleep(60)
             record = await deploy.store.record()
 
-        assert slack.events == ["failed", "started"]
+        assert slack.events == ["failed"]
+        assert [fact.event for fact in record.facts] == ["started", "failed"]
+        assert (record.started_at, record.facts[1].time) == (EPOCH, slack.told[0].time + 0.0)
         assert {(each.service, each.event, each.progress) for each in record.deliveries} == {
-            ("slack", DeployEvent.STARTED, Progress.DELIVERED),
-            ("sentry", DeployEvent.STARTED, Progress.DELIVERED),
             ("slack", DeployEvent.FAILED, Progress.DELIVERED),
             ("sentry", DeployEvent.FAILED, Progress.GIVEN_UP),
         }
+
+    async def test_a_recovery_after_its_silence_is_one_and_says_how_long_it_took(self) -> None:
+        slack = Service()
+        async with world(slack) as deploy:
+            deploy.store.is_silent = True
+            pod = deploy.replica()
+            pod.say(Reason.AUTH)
+            await asyncio.sleep(HOPELESS + 60)
+            deploy.store.is_silent = False
+            pod.say()
+            await asyncio.sleep(STABLE + 60)
+
+        assert [(each.event, each.is_recovery) for each in slack.told] == [
+            (DeployEvent.FAILED, False),
+            (DeployEvent.SUCCEEDED, True),
+        ]
+        assert slack.told[1].lasted > HOPELESS + 60 + STABLE
+
+    async def test_what_one_announced_without_it_another_does_not_repeat(self) -> None:
+        slack = Service()
+        async with world(slack) as deploy:
+            deploy.store.is_silent = True
+            deploy.replica().say(Reason.AUTH)
+            await asyncio.sleep(HOPELESS + 20)
+            second = deploy.replica()
+            deploy.store.is_silent = False
+            await asyncio.sleep(20)
+            second.say(Reason.AUTH)
+            await asyncio.sleep(2 * DEADLINE)
+
+        assert slack.events.count("failed") == 1
 
     async def test_what_was_delivered_meanwhile_is_not_delivered_again(self) -> None:
         slack = Service(takes=3.0)
@@ -534,7 +581,7 @@ class TestSilentStore:
             await asyncio.sleep(30)
 
         told = [line.message for line in caplog.records if "record can" in line.message]
-        assert told == ["the deploy's record cannot be read", "the deploy's record can be read again"]
+        assert told == ["the deploy's record cannot be kept", "the deploy's record can be kept again"]
 
     async def test_one_that_lost_its_record_is_given_it_back(self) -> None:
         slack = Service()
@@ -600,7 +647,49 @@ class TestSilentStore:
         ]
 
 
-async def test_a_settled_deploy_is_looked_at_once_an_hour() -> None:
+async def test_the_deploy_of_another_revision_is_left_alone_and_that_is_said_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    slack = Service()
+    async with world(slack) as deploy:
+        deploy.replica().kill()
+        await asyncio.sleep(1)
+        deploy.store = Store(MemoryClaim(DEPLOY))
+        first = deploy.replica()
+        await asyncio.sleep(1)
+        first.kill()
+        slack.told.clear()
+        deploy.plan = replace(deploy.plan, deploy=replace(DEPLOY, revision="def456"))
+        deploy.store.claim._deploy = deploy.plan.deploy  # noqa: SLF001 - its configuration's, under the same id
+        deploy.replica().say()
+        await asyncio.sleep(2 * DEADLINE)
+
+    assert slack.told == []
+    [line] = [line for line in caplog.records if line.levelname == "ERROR"]
+    assert (line.message, line.__dict__["detail"]) == (
+        "deploy.id is taken",
+        "it is that of the revision abc123; write another one for each deploy",
+    )
+
+
+async def test_what_one_cannot_deliver_is_left_to_who_can() -> None:
+    old, new = Service(hangs=True), Service()
+    async with world(old=old) as deploy:
+        first = deploy.replica()
+        await asyncio.sleep(1)
+        first.kill()
+        deploy.services = {"new": new}
+        second = deploy.replica()
+        second.say()
+        await asyncio.sleep(2 * LEASE)
+        deploy.services, old.hangs = {"old": old}, False
+        deploy.replica()
+        await asyncio.sleep(2 * LEASE)
+
+    assert (new.events, old.events) == (["succeeded"], ["started"])
+
+
+async def test_a_settled_deploy_is_looked_at_every_ten_minutes() -> None:
     looks: list[float] = []
 
     async def note(what: str) -> None:

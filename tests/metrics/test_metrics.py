@@ -7,7 +7,7 @@ from itertools import count
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from sidecar.config.deploy import DeployConfig
+from sidecar.config.deploy import DeployConfig, ServiceConfig
 from sidecar.core.check import Reason
 from sidecar.core.deploy import DeployEvent
 from sidecar.core.verdict import Gate
@@ -172,7 +172,15 @@ def test_openmetrics_is_given_to_those_who_accept_it(
     assert (given.startswith(content_type), body.endswith(end)) == (True, True)
 
 
-DEPLOY = DeployConfig(service="builds", environment="production", revision="abc123")
+DEPLOY = DeployConfig(
+    service="builds",
+    environment="production",
+    revision="abc123",
+    announce=(
+        ServiceConfig(type="slack", events=frozenset({DeployEvent.STARTED})),
+        ServiceConfig(type="sentry", events=frozenset({DeployEvent.SUCCEEDED})),
+    ),
+)
 
 
 def test_the_revision_and_its_announcements_are_told_where_there_is_a_deploy(
@@ -189,8 +197,9 @@ def test_the_revision_and_its_announcements_are_told_where_there_is_a_deploy(
     assert [line for line in told if not line.startswith("#")] == [
         'sidecar_deploy_info{environment="production",revision="abc123"} 1.0',
         "sidecar_announcement_queue_length 3.0",
-        'sidecar_announcements_total{event="started",outcome="delivered",service="slack"} 2.0',
+        'sidecar_announcements_total{event="started",outcome="given_up",service="slack"} 0.0',
         'sidecar_announcements_total{event="succeeded",outcome="given_up",service="sentry"} 1.0',
+        'sidecar_announcements_total{event="started",outcome="delivered",service="slack"} 2.0',
     ]
 
 

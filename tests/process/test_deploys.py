@@ -221,10 +221,10 @@ async def test_a_store_that_refuses_is_said_once_and_holds_nobody_up(tmp_path: P
         store.shut()
         claim = f"claim: redis, redis: {{url: 'redis://127.0.0.1:{store.port}/0'}}"
         async with running(tmp_path, checks(db), sections=told.section(claim)) as sidecar:
-            line = await sidecar.until_logged("the deploy's record cannot be read")
+            line = await sidecar.until_logged("the deploy's record cannot be kept")
             await sidecar.until("/readyz", 200)
             await asyncio.sleep(3)
-            times = sidecar.times("the deploy's record cannot be read")
+            times = sidecar.times("the deploy's record cannot be kept")
             code = await sidecar.stop()
 
     assert (code, times, told.told()) == (0, 1, [])

@@ -10,7 +10,7 @@ from typing import Any, Final
 from sidecar.checks._dial import Dialer
 from sidecar.checks._redis import connect, new_connection, redis, redis_failures
 from sidecar.config.redis import RedisEndpoint
-from sidecar.core.check import CheckFailed
+from sidecar.core.check import CheckFailed, Reason
 from sidecar.core.deploy import Deploy, Record
 from sidecar.deploys.claims.claim import ClaimError, Held
 from sidecar.deploys.claims.written import read_record, write_record
@@ -20,6 +20,7 @@ KEY_PREFIX: Final = "sidecar:deploy:"
 KEPT_FOR: Final = 7 * 24 * 3600
 """Seconds for which a key outlives the last process of its deploy: one that is scaled to nothing for longer
 and comes back is announced again."""
+RIGHTS: Final = "give the user ~sidecar:deploy:* +get +set +eval +expire, and +select for its database"
 REPLACE: Final = (
     "if redis.call('GET', KEYS[1]) == ARGV[1] then "
     "redis.call('SET', KEYS[1], ARGV[2], 'EX', ARGV[3]) return 1 end return 0"
@@ -69,7 +70,8 @@ class RedisClaim:
             with redis_failures(self._endpoint.url.address):
                 return await self._answer(question)
         except CheckFailed as error:
-            raise ClaimError(error.message) from error
+            remedy = f"; {RIGHTS}" if error.reason is Reason.FORBIDDEN else ""
+            raise ClaimError(f"{error.message}{remedy}") from error
 
     async def _answer(self, question: tuple[str, ...]) -> Any:
         connection = new_connection(self._endpoint)

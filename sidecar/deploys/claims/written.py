@@ -3,6 +3,7 @@
 import dataclasses
 import json
 from collections.abc import Mapping
+from math import isfinite
 from typing import Any, Final
 
 from sidecar.core.deploy import Delivery, Deploy, DeployEvent, Fact, FailedCheck, Progress, Record
@@ -33,13 +34,19 @@ def read_record(text: str) -> Record:
     """
     try:
         return _read(json.loads(text))
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise ClaimError("holds something that is no record of ours") from error
 
 
 def _told(fact: Fact) -> dict[str, Any]:
     failures = [[each.name, each.reason, each.message] for each in fact.failures]
-    return {"event": fact.event, "time": fact.time, "pod": fact.pod, "failures": failures}
+    return {
+        "event": fact.event,
+        "time": fact.time,
+        "pod": fact.pod,
+        "failures": failures,
+        "unnamed": fact.unnamed,
+    }
 
 
 def _read(body: Mapping[str, Any]) -> Record:
@@ -54,7 +61,7 @@ def _read(body: Mapping[str, Any]) -> Record:
         ),
         receipts={str(service): _receipt(receipt) for service, receipt in body["receipts"].items()},
         courier=str(body["courier"]),
-        courier_until=float(body["courier_until"]),
+        courier_until=_seconds(body["courier_until"]),
     )
 
 
@@ -65,10 +72,18 @@ def _deploy(body: Mapping[str, Any]) -> Deploy:
 def _fact(body: Mapping[str, Any]) -> Fact:
     return Fact(
         event=DeployEvent(body["event"]),
-        time=float(body["time"]),
+        time=_seconds(body["time"]),
         pod=str(body["pod"]),
         failures=tuple(FailedCheck(*map(str, each)) for each in body["failures"]),
+        unnamed=int(body["unnamed"]),
     )
+
+
+def _seconds(value: Any) -> float:
+    seconds = float(value)
+    if not isfinite(seconds):
+        raise ValueError("no time")
+    return seconds
 
 
 def _receipt(body: Mapping[str, Any]) -> dict[str, str]:

@@ -23,6 +23,7 @@ from sidecar.deploys._service import DeliveryError, Finds, Send, Service
 from sidecar.deploys.claims.claim import ClaimError
 from sidecar.deploys.tracking.shared import SharedRecord
 from sidecar.deploys.tracking.surroundings import Surroundings
+from sidecar.support.text import show_duration
 
 RENEW: Final = LEASE / 3
 """Seconds from one renewal of the lease to the next."""
@@ -92,6 +93,12 @@ class Courier:
         self._unclaimed = record
         self._woken.set()
 
+    def noted(self, record: Record) -> Record:
+        """Return the record with all that we have told of it."""
+        for (service, event), told in self._told.items():
+            record = settle(record, Delivery(service, event), told.progress, told.receipt)
+        return record
+
     async def deliver_forever(self) -> Never:
         """Deliver whatever is taken, and have the store know; never raises."""
         try:
@@ -137,7 +144,8 @@ class Courier:
         for record in (self._record if self._is_ours() else None, self._unclaimed):
             for delivery in record.pending if record else ():
                 key = delivery.service, delivery.event
-                if record and key not in self._told and key not in self._left_behind:
+                is_done = key in self._told or key in self._left_behind
+                if record and delivery.service in self._services and not is_done:
                     yield delivery, record
 
     def _is_ours(self) -> bool:
@@ -178,9 +186,7 @@ class Courier:
         record = found or self._record
         if record is None:
             raise ClaimError("has no record of this deploy any more")
-        for (service, event), told in self._told.items():
-            record = settle(record, Delivery(service, event), told.progress, told.receipt)
-        return keep(record, self._name, self._clock.wall())
+        return keep(self.noted(record), self._name, self._clock.wall(), self._services)
 
     async def _deliver(self, key: Key, announcement: Announcement) -> None:
         """Tell one service one event; note what became of it."""
@@ -204,7 +210,9 @@ class Courier:
                 wait = pause(attempts, retry_after=error.retry_after, jitter=self._draw(*JITTER))
                 is_over = self._clock.monotonic() + wait > began + BUDGET
                 if error.is_final or is_over:
-                    return self._give_up(service, announcement, error.sentence, attempts)
+                    asked = f", and asks to be left alone for {show_duration(error.retry_after)}"
+                    why = error.sentence + (asked if error.retry_after > BUDGET else "")
+                    return self._give_up(service, announcement, why, attempts)
                 if attempts == 1:
                     self._tell_trouble(service, announcement, error.sentence)
             except Exception:
@@ -252,7 +260,7 @@ class Courier:
         log.warning("cannot announce yet", extra={"service": service, "event": event, "detail": why})
 
     def _tell_left(self) -> None:
-        """Log what this process has not delivered: with a claim, another one does."""
+        """Log what this process has not delivered; where there is a claim, another one does."""
         behind = {f"{service} {event}" for service, event in self._left_behind}
         behind |= {f"{delivery.service} {delivery.event}" for delivery, _ in self._left()}
         if behind:

@@ -1,9 +1,10 @@
 """The record of our deploy, changed only by who has read it last."""
 
 import asyncio
-from collections.abc import Callable
+import logging
+from collections.abc import Awaitable, Callable
 from random import uniform
-from typing import Final
+from typing import Final, TypeVar
 
 from sidecar.core.deploy import Deploy, Record
 from sidecar.deploys.claims.claim import Claim, ClaimError
@@ -16,6 +17,9 @@ SPREAD: Final = 0.05
 """Seconds over which those who have met at a change come back to it; as much again for each try."""
 
 Change = Callable[[Record | None], Record]
+T = TypeVar("T")
+
+log = logging.getLogger("sidecar.deploys")
 
 
 class SharedRecord:
@@ -31,12 +35,7 @@ class SharedRecord:
         Raises:
             ClaimError: the store does not say.
         """
-        async with self._turn:
-            try:
-                async with asyncio.timeout(ANSWERS_WITHIN):
-                    return await self._claim.identify()
-            except TimeoutError as error:
-                raise _silent() from error
+        return await self._ask(self._claim.identify)
 
     async def change(self, change: Change) -> Record:
         """Have the store hold what `change` makes of the record; return that.
@@ -47,12 +46,21 @@ class SharedRecord:
         Raises:
             ClaimError: nobody knows what the store holds.
         """
+        return await self._ask(lambda: self._change(change))
+
+    async def _ask(self, ask: Callable[[], Awaitable[T]]) -> T:
+        """Return what the store says in its turn and its time; a bug of ours is a store that says nothing."""
         async with self._turn:
             try:
                 async with asyncio.timeout(ANSWERS_WITHIN):
-                    return await self._change(change)
+                    return await ask()
             except TimeoutError as error:
-                raise _silent() from error
+                raise ClaimError(f"the store did not answer within {ANSWERS_WITHIN:.0f}s") from error
+            except ClaimError:
+                raise
+            except Exception as error:
+                log.exception("the deploy's record crashed us")
+                raise ClaimError(f"unexpected {type(error).__name__}, a bug in the sidecar") from error
 
     async def _change(self, change: Change) -> Record:
         for attempt in range(TRIES):
@@ -69,7 +77,3 @@ class SharedRecord:
                 return changed
             await asyncio.sleep(uniform(0, SPREAD * (attempt + 1)))  # noqa: S311 - spreads, hides nothing
         raise ClaimError("the store changed whenever it was to be changed")
-
-
-def _silent() -> ClaimError:
-    return ClaimError(f"the store did not answer within {ANSWERS_WITHIN:.0f}s")

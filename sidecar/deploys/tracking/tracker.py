@@ -8,6 +8,7 @@ from math import inf
 from typing import Final, Never
 
 from sidecar.core.deploy import (
+    BAD_NEWS,
     DeployEvent,
     Fact,
     Plan,
@@ -16,6 +17,7 @@ from sidecar.core.deploy import (
     Witness,
     deadline_at,
     due,
+    is_foreign,
     next_moment,
     step,
 )
@@ -31,13 +33,12 @@ SPREAD: Final = 2.0
 """Seconds over which processes look that see the same at the same time."""
 TAKEOVER_SPREAD: Final = 5.0
 """The same, of those who would take over from a courier."""
-RENEW_EVERY: Final = 3600.0
-"""Seconds from one look at a record to the next at most, so that the store keeps it."""
+RENEW_EVERY: Final = 600.0
+"""Seconds from one look at a record to the next at most, so that the store keeps it, or has it again."""
 FIRST_RETRY: Final = 1.0
 """Seconds from a look that failed to the next; doubled up to the longest."""
 LONGEST_RETRY: Final = 15.0
 ENOUGH_DOUBLINGS: Final = 4
-BAD_NEWS: Final = frozenset({DeployEvent.FAILED, DeployEvent.TIMED_OUT})
 
 log = logging.getLogger("sidecar.deploys")
 
@@ -74,7 +75,9 @@ class Tracker:
         self._silent_since: float | None = self._look_at
         self._failures = 0
         self._complaint = ""
-        self._has_told_unclaimed = False
+        self._announced: Fact | None = None
+        """What was announced while the store was silent."""
+        self._logged: set[DeployEvent] = set()
         self._woken = asyncio.Event()
         watch.changed = self._woken.set
 
@@ -86,7 +89,7 @@ class Tracker:
             await self._pause()
 
     async def finish(self) -> None:
-        """Have a last look if something has become of us in the last moment; the store may be slow."""
+        """Have a last look: the start was given up, and whoever waits for it shall know why."""
         if due(self._record, self.plan, self._witness()) is not None:
             await self._look()
 
@@ -108,7 +111,10 @@ class Tracker:
 
     def _step(self, found: Record | None) -> Record:
         """Return the record after our look; a store that has lost it gets back what we know."""
-        return step(found or self._record, self.plan, self._witness())
+        known = found or self._record
+        if known is not None and is_foreign(known, self.plan):
+            return known
+        return self._courier.noted(step(known, self.plan, self._witness()))
 
     def _witness(self) -> Witness:
         return Witness(
@@ -116,14 +122,20 @@ class Tracker:
             sighting=self._watch.sighting,
             now=self._clock.monotonic(),
             time=self._clock.wall(),
+            began_at=self._began.time,
             deadline_at=self._deadline_at,
+            announced=self._announced,
         )
 
     def _hear(self, record: Record) -> None:
         """Take note of what the store holds, and say when to look again though nothing happens."""
+        self._failures, self._silent_since = 0, None
+        if is_foreign(record, self.plan):
+            self._leave_alone(record)
+            return
         if self._complaint:
-            log.info("the deploy's record can be read again")
-        self._complaint, self._failures, self._silent_since = "", 0, None
+            log.info("the deploy's record can be kept again")
+        self._complaint = ""
         self._log_news(record)
         self._record = record
         if self._deadline_at is None:
@@ -135,10 +147,11 @@ class Tracker:
 
     def _patience(self, record: Record) -> float:
         """Return the seconds until a courier is to be relieved, or until the record is to be renewed."""
-        if not record.pending or record.courier == self._process.name:
+        if not record.pending_for(self.plan.audience) or record.courier == self._process.name:
             return RENEW_EVERY
-        left = max(record.courier_until - self._clock.wall(), 0.0)
-        return min(left + self._draw(0.0, TAKEOVER_SPREAD), RENEW_EVERY)
+        time = self._clock.wall()
+        left = record.courier_until - time if record.is_held(time) else 0.0
+        return left + self._draw(0.0, TAKEOVER_SPREAD)
 
     async def _pause(self) -> None:
         """Wait until it is time to look, or until we see something else of ourselves.
@@ -166,8 +179,8 @@ class Tracker:
         self._look_at = now + wait * self._draw(0.8, 1.2)
         if error.sentence != self._complaint:
             self._complaint = error.sentence
-            log.warning("the deploy's record cannot be read", extra={"detail": error.sentence})
-        if now >= self._silent_since + SILENT_AFTER and not self._has_told_unclaimed:
+            log.warning("the deploy's record cannot be kept", extra={"detail": error.sentence})
+        if now >= self._silent_since + SILENT_AFTER and self._announced is None:
             self._tell_unclaimed()
 
     def _tell_unclaimed(self) -> None:
@@ -175,21 +188,30 @@ class Tracker:
         known = self._record or Record(deploy=self.plan.deploy, facts=(self._began,))
         if due(known, self.plan, self._witness()) not in BAD_NEWS:
             return
-        self._has_told_unclaimed = True
         told = step(replace(known, deliveries=(), courier=""), self.plan, self._witness())
-        self._log(told.facts[-1])
+        self._announced = told.facts[-1]
+        self._log(self._announced)
         self._board.follow_deploy(told.phase)
         self._courier.take_unclaimed(told)
 
+    def _leave_alone(self, record: Record) -> None:
+        """Take no part in the deploy of another revision; say so once, and look whether it is over."""
+        self._look_at = self._clock.monotonic() + RENEW_EVERY
+        sentence = f"it is that of the revision {record.deploy.revision}; write another one for each deploy"
+        if sentence != self._complaint:
+            log.error("deploy.id is taken", extra={**self._fields(), "detail": sentence})
+        self._complaint = sentence
+
     def _log_news(self, record: Record) -> None:
-        known = self._record.facts if self._record else ()
         if self._record is None and record.facts[0].time < self._began.time:
             log.info("deploy is known", extra={**self._fields(), "phase": record.phase})
-            known = record.facts
-        for fact in record.facts[len(known) :]:
-            self._log(fact)
+            self._logged.update(fact.event for fact in record.facts)
+        for fact in record.facts:
+            if fact.event not in self._logged:
+                self._log(fact)
 
     def _log(self, fact: Fact) -> None:
+        self._logged.add(fact.event)
         checks = "; ".join(
             ": ".join(filter(None, (each.name, each.reason, each.message))) for each in fact.failures
         )

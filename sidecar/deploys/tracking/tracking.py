@@ -57,11 +57,12 @@ class Tracking:
         yield "deploy:track", self._tracker.track_forever()
         yield "deploy:announce", self._courier.deliver_forever()
 
-    async def aclose(self) -> None:
-        """Announce what has become of us in the last moment, and leave the rest to others: in 2 seconds."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(LAST_LOOK_WITHIN):
-                await self._tracker.finish()
+    async def aclose(self, *, has_given_up: bool = False) -> None:
+        """Announce that the start was given up, if it was, and what is pending: within 2 seconds."""
+        if has_given_up:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LAST_LOOK_WITHIN):
+                    await self._tracker.finish()
         await self._courier.finish()
 
 

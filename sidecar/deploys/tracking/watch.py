@@ -7,7 +7,7 @@ from typing import Never
 
 from sidecar.core.check import Reason
 from sidecar.core.deploy import HOPELESS_AFTER, FailedCheck, Sighting
-from sidecar.core.phase import LEAVING
+from sidecar.core.phase import Phase
 from sidecar.core.start import StartRules, hopeless_at
 from sidecar.core.verdict import Answer, Line, Probe, Verdict, failing
 from sidecar.runtime.board import Board
@@ -56,7 +56,9 @@ class Watch:
         return verdict.expires_at
 
     def _sight(self, verdict: Verdict, now: float) -> Sighting:
-        if self._board.phase in LEAVING:
+        if self._board.phase is Phase.DRAINING:
+            return Sighting(is_leaving=True)
+        if self._board.phase is Phase.STOPPED:  # whoever gave up the start has something to say yet
             return replace(self.sighting, ready_since=None)
         if verdict.answer is not Answer.FAIL:
             since = self.sighting.ready_since
