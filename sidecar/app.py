@@ -403,6 +403,7 @@ class _Process:
             pod=here.pod.name if here else os.environ.get("POD_NAME") or socket.gethostname(),
             cluster=Cluster(api=self._new_api(here), pod=here.pod) if here else Cluster(),
             watch=watch,
+            redact=self._redact,
             surroundings=tracking.Surroundings(board=self._board, clock=self._clock),
         )
 

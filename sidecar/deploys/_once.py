@@ -15,6 +15,7 @@ from typing import Any, Final
 from sidecar.config.deploy import ServiceConfig, ServiceType, ServiceTypes
 from sidecar.core.announcement import Announcement, pause
 from sidecar.core.deploy import Receipt
+from sidecar.deploys._discreet import discreet
 from sidecar.deploys._service import Answer, Cluster, DeliveryError, Finds, Request, Send, Service
 from sidecar.support.text import show_duration
 
@@ -42,7 +43,7 @@ class Told:
     service: ServiceConfig
     ending: Ending
     sentence: str = ""
-    """Why, where it was not delivered; a service may have repeated a secret in it."""
+    """Why, where it was not delivered."""
     receipt: Receipt = field(default_factory=dict)
 
 
@@ -70,6 +71,7 @@ class Teller:
     """Tells services of one event. Raises nothing: what goes wrong at a service is how that one ends.
 
     `receipts` are what they answered before, by their labels; `send_for` returns what sends for a service.
+    Nothing that `redact` blots is announced.
     """
 
     def __init__(
@@ -78,12 +80,14 @@ class Teller:
         receipts: Mapping[str, Receipt],
         *,
         send_for: Callable[[ServiceConfig], Send],
+        redact: Callable[[str], str],
         patience: Patience | None = None,
         draw: Callable[[float, float], float] = uniform,
     ) -> None:
         self._announcement = announcement
         self._receipts = receipts
         self._send_for = send_for
+        self._redact = redact
         self._patience = patience or Patience()
         self._draw = draw
 
@@ -100,7 +104,7 @@ class Teller:
         if its.needs_cluster:
             return Told(service, Ending.SKIPPED, "only a pod can tell it")
         try:
-            return await self._try_until_told(service, its.build(service, Cluster()))
+            return await self._try_until_told(service, discreet(its.build(service, Cluster()), self._redact))
         except Exception as error:
             log.exception("announcing crashed", extra={"service": service.label})
             return Told(service, Ending.GIVEN_UP, f"unexpected {type(error).__name__}, a bug in the sidecar")

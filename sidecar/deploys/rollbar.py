@@ -145,8 +145,7 @@ def _accepted(answer: Answer) -> Mapping[str, Any]:
     """
     said = answer.object()
     if said.get("err") != 0:
-        why = one_line(str(said.get("message", "")), limit=200)
-        raise DeliveryError(f"answered {answer.code} with err {said.get('err')}{f': {why}' if why else ''}")
+        raise DeliveryError(f"answered {answer.code} with {answer.text}")
     return said
 
 

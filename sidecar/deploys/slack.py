@@ -41,10 +41,8 @@ from sidecar.deploys._service import (
     Send,
     as_json,
     bearer,
-    excerpt,
 )
 from sidecar.deploys._url import BaseUrl, HookUrl, base_rules, hook_rules, under
-from sidecar.support.text import one_line
 
 PASSING: Final = frozenset(
     {
@@ -110,7 +108,7 @@ class SlackHook:
             )
         )
         if answer.body.strip() != b"ok":
-            raise DeliveryError(f"answered {answer.code} with something else than ok: {excerpt(answer)}")
+            raise DeliveryError(f"answered {answer.code} with something else than ok: {answer.text}")
         return {}
 
 
@@ -165,16 +163,16 @@ class SlackChannel:
         )
         said = answer.object()
         if said.get("ok") is not True:
-            raise _RefusedError(one_line(str(said.get("error", "no error")), limit=100))
+            raise _RefusedError(answer, code=str(said.get("error")))
         return said
 
 
 class _RefusedError(DeliveryError):
     """An answer of 200 with `ok: false`."""
 
-    def __init__(self, code: str) -> None:
+    def __init__(self, answer: Answer, *, code: str) -> None:
         super().__init__(
-            f"answered 200 with {code}",
+            f"answered {answer.code} with {answer.text}",
             retry_after=RATE_LIMIT_LASTS if code in ("rate_limited", "ratelimited") else 0.0,
             is_final=code not in PASSING,
         )

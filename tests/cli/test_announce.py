@@ -295,6 +295,17 @@ async def test_a_secret_that_a_service_repeats_is_masked(services: Services) -> 
     assert f"{services.rollbar.url} answered 403: the token *** is unknown" in told.stdout
 
 
+async def test_a_secret_in_what_the_pipeline_knows_is_sent_to_nobody(services: Services) -> None:
+    env = {**CIRCLECI, "CIRCLE_USERNAME": TOKEN, "CIRCLE_BUILD_URL": f"https://ada:pw@ci.test/{TOKEN}"}
+
+    told = await announce("started", "--comment", f"with {TOKEN}", config=services.config, env=env)
+
+    assert (told.exit_code, services.rollbar.accepted[0]["comment"]) == (0, "with ***")
+    sent = "".join(str(each) for each in (*services.slack.accepted, *services.rollbar.accepted))
+    assert TOKEN not in sent
+    assert "pw@" not in sent
+
+
 async def test_every_problem_is_told_at_once_and_nothing_is_sent(services: Services) -> None:
     config = services.config.replace("production", "${ENVIRONMENT}")
 

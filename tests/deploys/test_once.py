@@ -13,6 +13,7 @@ from sidecar.core.announcement import Announcement
 from sidecar.core.deploy import Deploy, DeployEvent, Receipt
 from sidecar.deploys._once import Ending, Patience, Rehearsal, Teller, Told
 from sidecar.deploys._service import Answer, DeliveryError, Request, Send
+from sidecar.support.text import Redactor
 from tests.deploys.services import TYPES, ListenerConfig
 
 pytestmark = pytest.mark.looptime
@@ -63,6 +64,7 @@ def teller(
         announcement,
         receipts or {},
         send_for=lambda service: sends[service.label],
+        redact=Redactor(["hidden-token"]),
         patience=patience,
         draw=lambda _low, _high: 1.0,
     )
