@@ -97,7 +97,7 @@ class ApiServer:
             return await send(request)
 
     def _refusal(self, response: aiohttp.ClientResponse, answer: bytes, token: str) -> ApiError:
-        why = _message(answer).replace(token, STARS)
+        why = one_line(_message(answer).replace(token, STARS))
         sentence = f"{self._url} answered {response.status}{f': {why}' if why else ''}"
         return ApiError(sentence, status=response.status, retry_after=_retry_after(response.headers))
 
@@ -126,7 +126,7 @@ def _message(answer: bytes) -> str:
         message = json.loads(answer)["message"]
     except (ValueError, RecursionError, KeyError, TypeError):
         return ""
-    return one_line(message) if isinstance(message, str) else ""
+    return message if isinstance(message, str) else ""
 
 
 def _retry_after(headers: Mapping[str, str]) -> float:
