@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from sidecar.config.check import option
 from sidecar.config.fields import Label, Name, Revision, Span
+from sidecar.config.page import REVISION, CommitPage, Page
 from sidecar.config.problems import Mistake
 from sidecar.config.redis import RedisEndpoint
 from sidecar.core.announcement import Origin
@@ -74,11 +75,11 @@ class DeployConfig:
     redis: RedisEndpoint | None = option("Where the key is, for `claim: redis`.", default=None)
     user: Label = option("Who deploys.", default="")
     branch: Label = option("The branch that is deployed.", default="")
-    commit_url: Label = option(
+    commit_url: CommitPage = option(
         "Page of the commit, which the revision is linked to; `{revision}` stands for the revision.",
         default="",
     )
-    build_url: Label = option("Page of the build.", default="")
+    build_url: Page = option("Page of the build.", default="")
     comment: Label = option("A sentence about the deploy.", default="")
     announce: tuple[ServiceConfig, ...] = option("The services that are told.", default=())
 
@@ -110,7 +111,7 @@ class DeployConfig:
         return Origin(
             user=self.user,
             branch=self.branch,
-            commit_url=self.commit_url.replace("{revision}", quote(self.revision)),
+            commit_url=self.commit_url.replace(REVISION, quote(self.revision)),
             build_url=self.build_url,
             comment=self.comment,
         )
