@@ -4,8 +4,8 @@ A message says which revision of what, linked to its commit, went live in which 
 took, or which checks hold it back and why; which pod saw it, who deployed, the branch and the build. A
 recovery is said to be one, and so is what other pods may say as well.
 
-With `token` and `channel` a deploy is one message, which `started` posts and `succeeded` updates; `failed`
-and `timed_out` are threaded under it, and shown in the channel too. With `webhook_url`, an incoming webhook,
+With `token` and `channel` a deploy is one message, which `started` posts and `succeeded` updates; `failed`,
+`timed_out` and a recovery are threaded under it, and shown in the channel too. With `webhook_url`, an incoming webhook,
 every event is a message of its own.
 
 What happens twice: an update changes nothing the second time. A message whose answer was lost, or that Slack
@@ -44,6 +44,8 @@ from sidecar.deploys._service import (
 )
 from sidecar.deploys._url import BaseUrl, HookUrl, base_rules, hook_rules, under
 
+UPDATES: Final = frozenset({DeployEvent.STARTED, DeployEvent.SUCCEEDED})
+"""What the message of the deploy itself says."""
 PASSING: Final = frozenset(
     {
         "fatal_error",
@@ -125,9 +127,9 @@ class SlackChannel:
         if not receipt:
             return await self._post(announcement, send)
         try:
-            if announcement.event in (DeployEvent.STARTED, DeployEvent.SUCCEEDED):
+            if announcement.event in UPDATES:
                 await self._call("chat.update", {**receipt, **message.compose(announcement)}, send)
-            else:
+            if announcement.event not in UPDATES or announcement.is_recovery:  # an update rings no bell
                 await self._post(announcement, send, thread_ts=receipt["ts"], reply_broadcast=True)
         except _RefusedError as error:
             if error.code not in GONE:

@@ -111,9 +111,10 @@ async def test_receipts_let_the_next_step_update_what_the_last_one_made(
     for event in ("started", "failed", "succeeded"):
         assert shown(await announce(event, *kept, config=services.config, env=CIRCLECI)) == (0, BOTH, "")
 
-    recovered, failed = services.headlines
-    assert recovered.startswith("web c0ffee0c0ffe has recovered: it is live in production")
+    first, failed, recovered = services.headlines
+    assert first.startswith("web c0ffee0c0ffe has recovered: it is live in production")
     assert failed.startswith("> web c0ffee0c0ffe has failed in production")
+    assert recovered == f"> {first}"
     assert services.statuses == ["succeeded"]
 
 
