@@ -5,8 +5,8 @@ took, or which checks hold it back and why; which pod saw it, who deployed, the 
 recovery is said to be one, and so is what other pods may say as well.
 
 With `token` and `channel` a deploy is one message, which `started` posts and `succeeded` updates; `failed`,
-`timed_out` and a recovery are threaded under it, and shown in the channel too. With `webhook_url`, an incoming webhook,
-every event is a message of its own.
+`timed_out` and a recovery are threaded under it, and shown in the channel too. With
+`webhook_url`, an incoming webhook, every event is a message of its own.
 
 What happens twice: an update changes nothing the second time. A message whose answer was lost, or that Slack
 answered with `internal_error` or `fatal_error`, is posted again and may stand there twice.
