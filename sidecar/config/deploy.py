@@ -9,7 +9,7 @@ from typing import Any, Final, Generic, Protocol, TypeVar
 from urllib.parse import quote
 
 from sidecar.config.check import option
-from sidecar.config.fields import Label, Name, Revision, Span
+from sidecar.config.fields import Identity, Label, Name, Revision, Span
 from sidecar.config.page import REVISION, CommitPage, Page
 from sidecar.config.problems import Mistake
 from sidecar.config.redis import RedisEndpoint
@@ -53,10 +53,10 @@ class ServiceConfig:
 class DeployConfig:
     """The deploy that brought us here, and who hears what becomes of it."""
 
-    service: Label = option("Name of what is deployed.")
-    environment: Label = option("Where it is deployed to, such as `production`.")
+    service: Identity = option("Name of what is deployed.")
+    environment: Identity = option("Where it is deployed to, such as `production`.")
     revision: Revision = option("Identity of what is deployed, such as a git SHA or an image's tag.")
-    id: Label | None = option(
+    id: Identity | None = option(
         "Identity of the deploy, from the pipeline: another one for each, also for a rollback. If left out, "
         "the number that Kubernetes gives the rollout with `claim: kubernetes`, else the revision.",
         default=None,

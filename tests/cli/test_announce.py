@@ -340,6 +340,24 @@ async def test_an_option_whose_variable_was_not_set_is_refused(services: Service
     )
 
 
+@pytest.mark.parametrize("option", ["--environment", "--service", "--id", "--comment"])
+async def test_an_option_of_blanks_says_nothing_either(services: Services, option: str) -> None:
+    told = await announce("started", option, " \n", config=services.config, env=CIRCLECI)
+
+    assert (told.exit_code, services.asked) == (2, 0)
+    assert told.stderr.endswith("is empty; write a text, or leave the option out\n")
+
+
+@pytest.mark.parametrize("revision", ["a b", "abc123\n", "é", "v" * 201])
+async def test_a_revision_that_the_file_may_not_have_is_refused(services: Services, revision: str) -> None:
+    told = await announce("started", "--revision", revision, config=services.config, env=CIRCLECI)
+
+    assert (told.exit_code, services.asked) == (2, 0)
+    assert told.stderr.endswith(
+        "is not a revision; write at most 200 letters, digits and signs, without blanks\n"
+    )
+
+
 @pytest.mark.parametrize("announced", ["[]", "[{type: rollbar, token: hidden-token, events: [failed]}]"])
 async def test_an_event_that_nobody_wants_is_said_to_be_one(announced: str) -> None:
     config = f"deploy: {{service: web, environment: test, revision: a, announce: {announced}}}"

@@ -94,6 +94,18 @@ def test_a_service_is_known_by_its_name_or_else_by_its_type() -> None:
             ),
         ),
         (
+            f"{KEYS}, id: '  '",
+            "deploy.id: is blank; write a text, or leave the key out",
+        ),
+        (
+            "service: builds, environment: '\t', revision: a, id: b",
+            "deploy.environment: is blank; write a text, or leave the key out",
+        ),
+        (
+            "service: '  ', environment: production, revision: a, id: b",
+            "deploy.service: is blank; write a text, or leave the key out",
+        ),
+        (
             "service: builds, environment: production, revision: 'a b'",
             (
                 "deploy.revision: 'a b' is not a revision; write at most 200 letters, digits and signs, "
