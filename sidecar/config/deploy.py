@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Final, Generic, Protocol, TypeVar
+from typing import Annotated, Any, Final, Generic, Protocol, TypeVar
 from urllib.parse import quote
 
 from sidecar.config.check import option
@@ -13,6 +13,7 @@ from sidecar.config.fields import Identity, Label, Name, Revision, Span
 from sidecar.config.page import REVISION, CommitPage, Page
 from sidecar.config.problems import Mistake
 from sidecar.config.redis import RedisEndpoint
+from sidecar.config.shape import AtLeastOne
 from sidecar.core.announcement import Origin
 from sidecar.core.deploy import Deploy, DeployEvent
 
@@ -31,7 +32,7 @@ class ServiceConfig:
 
     type: Label = option("The service's type.")
     name: Name | None = option("Unique name in metrics and logs; the type if left out.", default=None)
-    events: frozenset[DeployEvent] = option(
+    events: Annotated[frozenset[DeployEvent], AtLeastOne()] = option(
         "What it is told of: `started`, `succeeded`, `failed`, `timed_out`, or a list of them.",
         default=frozenset(DeployEvent),
     )

@@ -94,6 +94,21 @@ def test_a_service_is_known_by_its_name_or_else_by_its_type() -> None:
             ),
         ),
         (
+            f"{ID}, announce: [{{type: kubernetes-event, events: none}}]",
+            (
+                "deploy.announce[0].events: unknown choice 'none'; choose from started, succeeded, failed, "
+                "timed_out"
+            ),
+        ),
+        (
+            f"{ID}, announce: [{{type: kubernetes-event, events: []}}]",
+            "deploy.announce[0].events: is empty; write at least one word, or leave the key out",
+        ),
+        (
+            f"{ID}, announce: {SLACK}",
+            "deploy.announce: is a mapping; write a list of services, each beginning with a dash",
+        ),
+        (
             f"{KEYS}, id: '  '",
             "deploy.id: is blank; write a text, or leave the key out",
         ),
