@@ -113,28 +113,28 @@ class Teller:
         """Try so often, and so long, as patience lasts; the attempt that is under way then is broken off."""
         time = asyncio.get_running_loop().time
         end = time() + self._patience.seconds
-        attempts = 0
+        attempts, why = 0, f"did not answer within {show_duration(self._patience.seconds)}"
         while True:
             attempts += 1
             try:
                 async with asyncio.timeout_at(end):
-                    receipt = await self._try(service, teller, is_first=attempts == 1)
+                    receipt = await self._try(service, teller)
             except TimeoutError:
-                why = f"did not answer within {show_duration(self._patience.seconds)}"
                 return Told(service, Ending.GIVEN_UP, why)
             except DeliveryError as error:
+                why = error.sentence
                 wait = pause(attempts, retry_after=error.retry_after, jitter=self._draw(*JITTER))
                 is_over = attempts == self._patience.attempts or time() + wait >= end
                 if error.is_final or is_over:
-                    return Told(service, Ending.GIVEN_UP, error.sentence)
+                    return Told(service, Ending.GIVEN_UP, why)
             else:
                 return Told(service, Ending.DELIVERED, receipt=receipt)
             await asyncio.sleep(wait)
 
-    async def _try(self, service: ServiceConfig, teller: Service, *, is_first: bool) -> Receipt:
+    async def _try(self, service: ServiceConfig, teller: Service) -> Receipt:
         """Tell a service, unless it knows: an attempt before this one may have ended in the dark."""
         send = self._send_for(service)
-        if isinstance(teller, Finds) and not is_first:
+        if isinstance(teller, Finds):
             with suppress(DeliveryError):  # it does not say, and had better be told twice than never
                 found = await teller.find(self._announcement, send)
                 if found is not None:

@@ -122,7 +122,7 @@ class Finds(Service, Protocol):
     async def find(self, announcement: Announcement, send: Send) -> Receipt | None:
         """Return the receipt of an announcement that was made, by whomever; None if it was not.
 
-        It is asked where an attempt has ended in the dark.
+        It is asked before every attempt: one before, of whatever process, may have ended in the dark.
 
         Raises:
             DeliveryError: the service does not say.
