@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from sidecar.config.check import CheckConfig, CheckType, CheckTypes
-from sidecar.config.cluster import asking_the_cluster
+from sidecar.config.cluster import Asking, asking_the_cluster
 from sidecar.config.deploy import ClaimBy
 from sidecar.config.model import Config, OnDeadline, StartupConfig
 from sidecar.config.problems import ConfigError, Place, Problem
@@ -104,15 +104,21 @@ def find_cluster(config: Config, environ: Mapping[str, str]) -> "Here | None":
     """Return where we are in the cluster; None where the configuration tells its API nothing.
 
     Raises:
-        ConfigError: with the line of the manifest to write for each variable that is missing.
+        ConfigError: with the line of the manifest to write for each variable that is missing; outside a
+            cluster with what to write at each key that asks it.
     """
-    path = next(asking_the_cluster(config, InstalledServices()), None)
-    if path is None:
+    asking = list(asking_the_cluster(config, InstalledServices()))
+    if not asking:
         return None
-    from sidecar.kube.here import locate, missing  # noqa: PLC0415 - see above
+    from sidecar.kube.here import HOST, PORT, is_inside, locate, missing  # noqa: PLC0415 - see above
 
-    place = config.section_places.get(path.partition(".")[0], Place(""))
-    problems = [Problem(place, path, sentence) for sentence in missing(environ)]
+    def problem(each: Asking, sentence: str) -> Problem:
+        return Problem(config.section_places.get(each.key, Place("")), each.path, sentence)
+
+    problems = [problem(asking[0], sentence) for sentence in missing(environ)]
+    if not is_inside(environ):
+        needs = f"needs {HOST} and {PORT}, which the kubelet sets: outside a cluster"
+        problems += [problem(each, f"{needs} {each.otherwise}") for each in asking]
     if problems:
         raise ConfigError(problems)
     return locate(environ)
@@ -403,6 +409,7 @@ class _Process:
             pod=here.pod.name if here else os.environ.get("POD_NAME") or socket.gethostname(),
             cluster=Cluster(api=self._new_api(here), pod=here.pod) if here else Cluster(),
             watch=watch,
+            redact=self._redact,
             surroundings=tracking.Surroundings(board=self._board, clock=self._clock),
         )
 

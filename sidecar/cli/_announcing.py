@@ -52,7 +52,7 @@ def announce(wanted: Wanted) -> int:
     before = _before(wanted, Receipts(deploy=loaded.deploy.identity.key, started_at=now))
     announcement = _announcement(wanted.event, loaded.deploy, before, now)
     rehearsals = {each.label: Rehearsal() for each in loaded.deploy.announce if wanted.is_rehearsal}
-    told = _tell(loaded.deploy, announcement, before, rehearsals)
+    told = _tell(loaded.deploy, announcement, before, rehearsals, redact)
     if told or wanted.is_json:
         click.echo((as_json if wanted.is_json else as_text)(told, rehearsals, redact))
     else:
@@ -89,11 +89,13 @@ def _tell(
     announcement: Announcement,
     before: Receipts,
     rehearsals: Mapping[str, Rehearsal],
+    redact: Redactor,
 ) -> list[Told]:
     teller = Teller(
         announcement,
         before.by_service,
         send_for=lambda service: rehearsals[service.label].send if rehearsals else send,
+        redact=redact,
     )
     with asyncio.Runner(loop_factory=SidecarLoop) as runner:
         return runner.run(teller.tell(config.announce, InstalledServices()))

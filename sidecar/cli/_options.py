@@ -1,31 +1,39 @@
 """What the text of an option means, for click's `type`. What it cannot mean is a `click.BadParameter`."""
 
 import argparse
+from collections.abc import Callable
+from typing import TypeVar
 
 import click
 
 from sidecar.cli._address import host_of
-from sidecar.config.fields import DurationKind
+from sidecar.config.deploy import DeployConfig
+from sidecar.config.fields import DurationKind, Kind
 from sidecar.config.interpolate import Part, Scalar
 from sidecar.config.problems import Mistake
+from sidecar.config.shape import keys_of, unwrap
+
+V = TypeVar("V")
 
 
 def duration(written: str) -> float:
     """Return seconds of a duration, as the configuration writes one; not zero."""
-    try:
-        seconds = DurationKind().parse(Scalar(written, (Part(written),)))
-    except Mistake as mistake:
-        raise click.BadParameter(mistake.sentence) from mistake
+    seconds = _parsed(DurationKind(), written)
     if not seconds:
         raise click.BadParameter("is nothing; write a longer time")
     return seconds
 
 
-def filled(written: str) -> str:
-    """Return a text that is not empty, as one is where a script's variable is not set."""
-    if not written:
-        raise click.BadParameter("is empty; write a text, or leave the option out")
-    return written
+def of_deploy(key: str) -> Callable[[str], str]:
+    """Return what reads an option that stands for a key of the section `deploy`, by the rule of that key."""
+    kind: Kind[str] = unwrap(keys_of(DeployConfig)[key].hint)[1]
+
+    def read(written: str) -> str:
+        if not written.strip():  # a script's variable is not set
+            raise click.BadParameter("is empty; write a text, or leave the option out")
+        return _parsed(kind, written)
+
+    return read
 
 
 def host(written: str) -> str:
@@ -34,3 +42,11 @@ def host(written: str) -> str:
         return host_of(written)
     except argparse.ArgumentTypeError as error:
         raise click.BadParameter(str(error)) from error
+
+
+def _parsed(kind: Kind[V], written: str) -> V:
+    """Return what a text means as the configuration has it."""
+    try:
+        return kind.parse(Scalar(written, (Part(written),)))
+    except Mistake as mistake:
+        raise click.BadParameter(mistake.sentence) from mistake

@@ -7,7 +7,7 @@ from typing import Any
 from sidecar.config.fields import Secret
 from sidecar.deploys._once import Ending, Rehearsal, Told
 from sidecar.deploys._service import Request
-from sidecar.support.text import STARS, one_line
+from sidecar.support.text import STARS
 
 Rehearsals = Mapping[str, Rehearsal]
 """What would have been sent, by the label of the service; empty where it was sent."""
@@ -21,11 +21,11 @@ def as_text(told: Sequence[Told], rehearsals: Rehearsals, redact: Redact) -> str
 
 def as_json(told: Sequence[Told], rehearsals: Rehearsals, redact: Redact) -> str:
     """Return the same as a list with an object a service."""
-    return redact(json.dumps([_as_dict(each, rehearsals, redact) for each in told], indent=2))
+    return redact(json.dumps([_as_dict(each, rehearsals) for each in told], indent=2))
 
 
 def _lines(told: Told, rehearsals: Rehearsals, redact: Redact) -> Iterator[str]:
-    yield ": ".join(filter(None, (told.service.label, _outcome(told, rehearsals), _why(told, redact))))
+    yield ": ".join(filter(None, (told.service.label, _outcome(told, rehearsals), told.sentence)))
     for request in _requests(told, rehearsals):
         shown = "\n".join(_request_lines(request))
         yield from (f"  {line}".rstrip() for line in ["", *redact(shown).split("\n")])
@@ -40,12 +40,12 @@ def _request_lines(request: Request) -> Iterator[str]:
         yield json.dumps(_body(request.body), ensure_ascii=False, indent=2)
 
 
-def _as_dict(told: Told, rehearsals: Rehearsals, redact: Redact) -> dict[str, Any]:
+def _as_dict(told: Told, rehearsals: Rehearsals) -> dict[str, Any]:
     shown: dict[str, Any] = {
         "name": told.service.label,
         "type": told.service.type,
         "outcome": _outcome(told, rehearsals),
-        "message": _why(told, redact),
+        "message": told.sentence,
     }
     if not rehearsals:
         return shown
@@ -59,10 +59,6 @@ def _request_as_dict(request: Request) -> dict[str, Any]:
 
 def _outcome(told: Told, rehearsals: Rehearsals) -> str:
     return "not sent" if rehearsals and told.ending is Ending.DELIVERED else told.ending.value
-
-
-def _why(told: Told, redact: Redact) -> str:
-    return one_line(redact(told.sentence))
 
 
 def _requests(told: Told, rehearsals: Rehearsals) -> Sequence[Request]:

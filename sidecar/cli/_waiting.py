@@ -8,7 +8,7 @@ from typing import Final
 import click
 
 from sidecar.cli._configuration import EXIT_FAILURE, EXIT_TIMEOUT
-from sidecar.cli._options import duration, filled, host
+from sidecar.cli._options import duration, host, of_deploy
 from sidecar.core.arrival import Arrival, Course
 from sidecar.deploys._pipeline import pipeline_of
 from sidecar.deploys._pods import Pods, until_arrived
@@ -28,7 +28,10 @@ EXIT_CODES: Final = {Course.LIVE: 0, Course.FAILED: EXIT_FAILURE, Course.UNDER_W
     help=f"Where their sidecars listen; {MAIN_PORT} if not given.",
 )
 @click.option(
-    "--revision", type=filled, metavar="REV", help="What is to be live; the pipeline's if not given."
+    "--revision",
+    type=of_deploy("revision"),
+    metavar="REV",
+    help="What is to be live; the pipeline's if not given.",
 )
 @click.option(
     "--timeout",

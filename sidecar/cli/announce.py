@@ -8,7 +8,7 @@ import click
 
 from sidecar.cli._announcing import Wanted, announce
 from sidecar.cli._configuration import config_option
-from sidecar.cli._options import filled
+from sidecar.cli._options import of_deploy
 from sidecar.cli._waiting import wait
 from sidecar.core.deploy import DeployEvent
 
@@ -40,11 +40,11 @@ def _add(event: DeployEvent) -> None:
 
     @command.command(event.value, short_help=HELP[event], help=HELP[event] + MORE_HELP)
     @config_option
-    @click.option("--revision", type=filled, metavar="REV", help="What is deployed.")
-    @click.option("--environment", type=filled, metavar="NAME", help="Where to.")
-    @click.option("--service", type=filled, metavar="NAME", help="What of.")
-    @click.option("--id", type=filled, metavar="ID", help="Of the deploy: another one for each.")
-    @click.option("--comment", type=filled, metavar="TEXT", help="A sentence about it.")
+    @click.option("--revision", type=of_deploy("revision"), metavar="REV", help="What is deployed.")
+    @click.option("--environment", type=of_deploy("environment"), metavar="NAME", help="Where to.")
+    @click.option("--service", type=of_deploy("service"), metavar="NAME", help="What of.")
+    @click.option("--id", type=of_deploy("id"), metavar="ID", help="Of the deploy: another one for each.")
+    @click.option("--comment", type=of_deploy("comment"), metavar="TEXT", help="A sentence about it.")
     @click.option(
         "--receipts",
         type=click.Path(path_type=Path),

@@ -5,13 +5,15 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Final, Generic, Protocol, TypeVar
+from typing import Annotated, Any, Final, Generic, Protocol, TypeVar
 from urllib.parse import quote
 
 from sidecar.config.check import option
-from sidecar.config.fields import Label, Name, Revision, Span
+from sidecar.config.fields import Identity, Label, Name, Revision, Span
+from sidecar.config.page import REVISION, CommitPage, Page
 from sidecar.config.problems import Mistake
 from sidecar.config.redis import RedisEndpoint
+from sidecar.config.shape import AtLeastOne
 from sidecar.core.announcement import Origin
 from sidecar.core.deploy import Deploy, DeployEvent
 
@@ -30,7 +32,7 @@ class ServiceConfig:
 
     type: Label = option("The service's type.")
     name: Name | None = option("Unique name in metrics and logs; the type if left out.", default=None)
-    events: frozenset[DeployEvent] = option(
+    events: Annotated[frozenset[DeployEvent], AtLeastOne()] = option(
         "What it is told of: `started`, `succeeded`, `failed`, `timed_out`, or a list of them.",
         default=frozenset(DeployEvent),
     )
@@ -52,10 +54,10 @@ class ServiceConfig:
 class DeployConfig:
     """The deploy that brought us here, and who hears what becomes of it."""
 
-    service: Label = option("Name of what is deployed.")
-    environment: Label = option("Where it is deployed to, such as `production`.")
+    service: Identity = option("Name of what is deployed.")
+    environment: Identity = option("Where it is deployed to, such as `production`.")
     revision: Revision = option("Identity of what is deployed, such as a git SHA or an image's tag.")
-    id: Label | None = option(
+    id: Identity | None = option(
         "Identity of the deploy, from the pipeline: another one for each, also for a rollback. If left out, "
         "the number that Kubernetes gives the rollout with `claim: kubernetes`, else the revision.",
         default=None,
@@ -74,11 +76,11 @@ class DeployConfig:
     redis: RedisEndpoint | None = option("Where the key is, for `claim: redis`.", default=None)
     user: Label = option("Who deploys.", default="")
     branch: Label = option("The branch that is deployed.", default="")
-    commit_url: Label = option(
+    commit_url: CommitPage = option(
         "Page of the commit, which the revision is linked to; `{revision}` stands for the revision.",
         default="",
     )
-    build_url: Label = option("Page of the build.", default="")
+    build_url: Page = option("Page of the build.", default="")
     comment: Label = option("A sentence about the deploy.", default="")
     announce: tuple[ServiceConfig, ...] = option("The services that are told.", default=())
 
@@ -110,7 +112,7 @@ class DeployConfig:
         return Origin(
             user=self.user,
             branch=self.branch,
-            commit_url=self.commit_url.replace("{revision}", quote(self.revision)),
+            commit_url=self.commit_url.replace(REVISION, quote(self.revision)),
             build_url=self.build_url,
             comment=self.comment,
         )

@@ -124,11 +124,14 @@ class TextKind(_Shown):
 
     is_public: bool = False
     may_be_empty: bool = False
+    may_be_blank: bool = True
 
     def parse(self, scalar: Scalar) -> str:
         """Return the text."""
         if not scalar.text and not self.may_be_empty:
             raise Mistake("is empty; write a text, or leave the key out")
+        if scalar.text.isspace() and not self.may_be_blank:
+            raise Mistake("is blank; write a text, or leave the key out")
         return scalar.text
 
     def secrets(self, scalar: Scalar) -> Iterable[str]:
@@ -137,6 +140,8 @@ class TextKind(_Shown):
 
     def describe(self) -> Schema:
         """Return the JSON Schema of the text."""
+        if not self.may_be_blank:
+            return _text(pattern="\\S")
         return _text() if self.may_be_empty else _text(minLength=1)
 
 
@@ -486,6 +491,8 @@ Text = Annotated[str, TextKind()]
 """A text that may hold a secret from outside: a header's value, a word of a command."""
 Label = Annotated[str, TextKind(is_public=True)]
 """A text that may be shown to anybody: a bucket, a region, a description."""
+Identity = Annotated[str, TextKind(is_public=True, may_be_blank=False)]
+"""A text that tells one thing from another, and may be shown to anybody: a service, an environment."""
 SecretText = Annotated[Secret, SecretKind()]
 Regex = Annotated[re.Pattern[str], RegexKind()]
 Duration = Annotated[float, DurationKind()]
@@ -502,9 +509,14 @@ NAME: Final = PatternKind(
 )
 Name = Annotated[str, NAME]
 Host = Annotated[str, HostKind()]
+REVISION_LIMIT: Final = 200
+"""Characters."""
 Revision = Annotated[
     str,
-    PatternKind(r"[!-~]{1,200}", "a revision; write at most 200 letters, digits and signs, without blanks"),
+    PatternKind(
+        rf"[!-~]{{1,{REVISION_LIMIT}}}",
+        f"a revision; write at most {REVISION_LIMIT} letters, digits and signs, without blanks",
+    ),
 ]
 """What a header and a metric's label can carry: a git SHA, an image's tag."""
 FilePath = Annotated[str, FilePathKind()]

@@ -218,12 +218,21 @@ class _Loading:
             self._reader.refuse(root, "the key checks is missing: the list of checks")
             return sections, []
         checks = self._read_checks(items["checks"].value, defaults)
+        if not self._reader.problems:
+            self._section_places.update(self._places_inside(items))
         if "drain" in items and not self._reader.problems:
             self._refuse_unknown_awaited(items["drain"].value, [check.name for check in checks])
         if "deploy" in items and not self._reader.problems:
             place = self._reader.place(items["deploy"].key)
             self._advice.extend(Problem(place, "deploy", each) for each in advice_on_deploy(sections.deploy))
         return sections, checks
+
+    def _places_inside(self, items: Mapping[str, Item]) -> Iterator[tuple[str, Place]]:
+        """Yield where the keys of each section stand, by both names with a dot between."""
+        for name, section in items.items():
+            if isinstance(section.value, MappingNode):
+                for key, item in (self._reader.items(section.value) or {}).items():
+                    yield f"{name}.{key}", self._reader.place(item.key)
 
     def _read_defaults(self, node: Node) -> dict[str, Any]:
         """Return the values of the `defaults` block by key, without those that have a problem."""

@@ -232,4 +232,5 @@ class Config:
     places: Mapping[str, Place] = field(default_factory=dict)
     """Where each check stands."""
     section_places: Mapping[str, Place] = field(default_factory=dict, compare=False)
-    """Where each top-level key stands that was written; two files that say the same are equal."""
+    """Where each top-level key stands that was written, and as `deploy.claim` each inside; two files that say
+    the same are equal."""

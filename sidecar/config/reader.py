@@ -15,7 +15,17 @@ from sidecar.config.document import DEPTH_LIMIT
 from sidecar.config.fields import ChoiceKind, FilePathKind, Kind
 from sidecar.config.interpolate import Outside, Scalar, interpolate
 from sidecar.config.problems import SHOWN_VALUE_LIMIT, Mistake, Place, Problem, quoted, unknown
-from sidecar.config.shape import Hint, Key, OneOrMany, Section, is_section, keys_of, kind_of, unwrap
+from sidecar.config.shape import (
+    AtLeastOne,
+    Hint,
+    Key,
+    OneOrMany,
+    Section,
+    is_section,
+    keys_of,
+    kind_of,
+    unwrap,
+)
 from sidecar.support.text import STARS, one_line
 
 STEP_LIMIT: Final = 100_000
@@ -25,6 +35,7 @@ PROBLEM_LIMIT: Final = 1000
 NO_SECRETS: Final = frozenset({"", "true", "false", "null", "none"})
 """Words that no secret is: blotting out every `true` would garble the log."""
 
+_A_LIST: Final = "write a list, such as [a, b]"
 _A_MAPPING: Final = "write a mapping of keys and values"
 _UNFOLDS: Final = "unfolds into more than a configuration can need; write fewer or smaller aliases"
 _NULLS: Final = frozenset({"", "~", "null", "Null", "NULL"})
@@ -115,7 +126,7 @@ class Reader:
         if origin is tuple:
             return self._read_list(node, get_args(hint)[0], one_or_many=isinstance(kind, OneOrMany))
         if origin is frozenset:
-            return self._read_words(node, get_args(hint)[0])
+            return self._read_words(node, get_args(hint)[0], may_be_none=not isinstance(kind, AtLeastOne))
         if origin is dict:
             return self._read_free_mapping(node, get_args(hint)[1])
         return self._read_scalar(node, kind or kind_of(hint))
@@ -197,7 +208,7 @@ class Reader:
             return {**self._merge(items.pop("<<").value), **items}
         return items
 
-    def elements(self, node: Node, *, rule: str = "write a list, such as [a, b]") -> list[Node] | None:
+    def elements(self, node: Node, *, rule: str = _A_LIST) -> list[Node] | None:
         """Return the nodes of a list; None, and a problem that ends with `rule`, if it is none."""
         self._refuse_tag(node)
         if not isinstance(node, SequenceNode):
@@ -242,7 +253,8 @@ class Reader:
         if one_or_many and not isinstance(node, SequenceNode):
             value = self.read(node, element)
             return value if value is FLAWED else (value,)
-        elements = self.elements(node)
+        family = self.families.get(element)
+        elements = self.elements(node, rule=_list_of(family) if family else _A_LIST)
         if elements is None:
             return FLAWED
         values = []
@@ -251,11 +263,13 @@ class Reader:
                 values.append(self.read(each, element))
         return FLAWED if _is_flawed(values) else tuple(values)
 
-    def _read_words(self, node: Node, choices: type[StrEnum]) -> Any:
-        kind = ChoiceKind(choices, may_be_none=True)
+    def _read_words(self, node: Node, choices: type[StrEnum], *, may_be_none: bool) -> Any:
+        kind = ChoiceKind(choices, may_be_none=may_be_none)
         words = self._read_list(node, Annotated[str, kind], one_or_many=True)
         if words is FLAWED:
             return FLAWED
+        if not words and not may_be_none:
+            return self.refuse(node, "is empty; write at least one word, or leave the key out")
         if None in words and len(words) > 1:
             return self.refuse(node, "has none beside other words; write none alone, or leave it out")
         return frozenset(words) - {None}
@@ -370,6 +384,10 @@ def what(node: Node) -> str:
     if isinstance(node, MappingNode):
         return "is a mapping"
     return "is a list" if isinstance(node, SequenceNode) else "is a single value"
+
+
+def _list_of(family: Family) -> str:
+    return f"write a list of {family.what}s, each beginning with a dash"
 
 
 def _key_alone(key: str) -> str:

@@ -26,6 +26,11 @@ class OneOrMany:
 
 
 @dataclass(frozen=True, slots=True)
+class AtLeastOne:
+    """Marks words of which one has to be there, so that the word none is none of them."""
+
+
+@dataclass(frozen=True, slots=True)
 class Key:
     """A key of a section, as its dataclass declares it."""
 
@@ -96,8 +101,10 @@ def describe(hint: Hint) -> Schema:
         many = {"type": "array", "items": describe(get_args(hint)[0])}
         return {"anyOf": [describe(get_args(hint)[0]), many]} if isinstance(kind, OneOrMany) else many
     if origin is frozenset:
-        word = ChoiceKind(get_args(hint)[0], may_be_none=True).describe()
-        return {"anyOf": [word, {"type": "array", "items": word, "uniqueItems": True}]}
+        may_be_none = not isinstance(kind, AtLeastOne)
+        word = ChoiceKind(get_args(hint)[0], may_be_none=may_be_none).describe()
+        words: Schema = {"type": "array", "items": word, "uniqueItems": True}
+        return {"anyOf": [word, words if may_be_none else {**words, "minItems": 1}]}
     if origin is dict:
         return {"type": "object", "additionalProperties": describe(get_args(hint)[1])}
     return (kind or kind_of(hint)).describe()

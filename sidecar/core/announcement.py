@@ -1,6 +1,7 @@
 """What a service is told of a deploy, and when an attempt to tell it is repeated."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
 from hashlib import blake2b
 from typing import Final
 
@@ -27,7 +28,7 @@ class Origin:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Announcement:
-    """One event of a deploy, for one service. Holds no secret."""
+    """One event of a deploy, for one service. Holds no secret once it is `blotted`."""
 
     event: DeployEvent
     deploy: Deploy
@@ -56,6 +57,16 @@ class Announcement:
     def lasted(self) -> float:
         """Seconds from the start of the deploy to the event."""
         return max(self.time - self.started_at, 0.0)
+
+    def blotted(self, redact: Callable[[str], str]) -> "Announcement":
+        """Return it without the secrets that `redact` knows, whatever text has one."""
+        return replace(
+            self,
+            deploy=_blotted(self.deploy, redact),
+            pod=redact(self.pod),
+            failures=tuple(replace(each, message=redact(each.message)) for each in self.failures),
+            origin=Origin(**{name: redact(text) for name, text in asdict(self.origin).items()}),
+        )
 
 
 def announcement_of(
@@ -91,3 +102,9 @@ def pause(attempts: int, *, retry_after: float, jitter: float) -> float:
     """
     doublings = min(attempts - 1, ENOUGH_DOUBLINGS)
     return max(min(FIRST_PAUSE * 2.0**doublings, LONGEST_PAUSE) * jitter, retry_after)
+
+
+def _blotted(deploy: Deploy, redact: Callable[[str], str]) -> Deploy:
+    """Return a deploy without secrets: by its key where it had one, for no two may become the same."""
+    blotted = Deploy(**{name: redact(text) for name, text in asdict(deploy).items()})
+    return blotted if blotted == deploy else replace(blotted, id=deploy.key)

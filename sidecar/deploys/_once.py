@@ -15,6 +15,7 @@ from typing import Any, Final
 from sidecar.config.deploy import ServiceConfig, ServiceType, ServiceTypes
 from sidecar.core.announcement import Announcement, pause
 from sidecar.core.deploy import Receipt
+from sidecar.deploys._discreet import discreet
 from sidecar.deploys._service import Answer, Cluster, DeliveryError, Finds, Request, Send, Service
 from sidecar.support.text import show_duration
 
@@ -42,7 +43,7 @@ class Told:
     service: ServiceConfig
     ending: Ending
     sentence: str = ""
-    """Why, where it was not delivered; a service may have repeated a secret in it."""
+    """Why, where it was not delivered."""
     receipt: Receipt = field(default_factory=dict)
 
 
@@ -70,6 +71,7 @@ class Teller:
     """Tells services of one event. Raises nothing: what goes wrong at a service is how that one ends.
 
     `receipts` are what they answered before, by their labels; `send_for` returns what sends for a service.
+    Nothing that `redact` blots is announced.
     """
 
     def __init__(
@@ -78,12 +80,14 @@ class Teller:
         receipts: Mapping[str, Receipt],
         *,
         send_for: Callable[[ServiceConfig], Send],
+        redact: Callable[[str], str],
         patience: Patience | None = None,
         draw: Callable[[float, float], float] = uniform,
     ) -> None:
         self._announcement = announcement
         self._receipts = receipts
         self._send_for = send_for
+        self._redact = redact
         self._patience = patience or Patience()
         self._draw = draw
 
@@ -100,7 +104,7 @@ class Teller:
         if its.needs_cluster:
             return Told(service, Ending.SKIPPED, "only a pod can tell it")
         try:
-            return await self._try_until_told(service, its.build(service, Cluster()))
+            return await self._try_until_told(service, discreet(its.build(service, Cluster()), self._redact))
         except Exception as error:
             log.exception("announcing crashed", extra={"service": service.label})
             return Told(service, Ending.GIVEN_UP, f"unexpected {type(error).__name__}, a bug in the sidecar")
@@ -109,28 +113,28 @@ class Teller:
         """Try so often, and so long, as patience lasts; the attempt that is under way then is broken off."""
         time = asyncio.get_running_loop().time
         end = time() + self._patience.seconds
-        attempts = 0
+        attempts, why = 0, f"did not answer within {show_duration(self._patience.seconds)}"
         while True:
             attempts += 1
             try:
                 async with asyncio.timeout_at(end):
-                    receipt = await self._try(service, teller, is_first=attempts == 1)
+                    receipt = await self._try(service, teller)
             except TimeoutError:
-                why = f"did not answer within {show_duration(self._patience.seconds)}"
                 return Told(service, Ending.GIVEN_UP, why)
             except DeliveryError as error:
+                why = error.sentence
                 wait = pause(attempts, retry_after=error.retry_after, jitter=self._draw(*JITTER))
                 is_over = attempts == self._patience.attempts or time() + wait >= end
                 if error.is_final or is_over:
-                    return Told(service, Ending.GIVEN_UP, error.sentence)
+                    return Told(service, Ending.GIVEN_UP, why)
             else:
                 return Told(service, Ending.DELIVERED, receipt=receipt)
             await asyncio.sleep(wait)
 
-    async def _try(self, service: ServiceConfig, teller: Service, *, is_first: bool) -> Receipt:
+    async def _try(self, service: ServiceConfig, teller: Service) -> Receipt:
         """Tell a service, unless it knows: an attempt before this one may have ended in the dark."""
         send = self._send_for(service)
-        if isinstance(teller, Finds) and not is_first:
+        if isinstance(teller, Finds):
             with suppress(DeliveryError):  # it does not say, and had better be told twice than never
                 found = await teller.find(self._announcement, send)
                 if found is not None:

@@ -15,6 +15,7 @@ from pycares import AresError
 
 from sidecar import __version__
 from sidecar.checks._aiohttp import body_within, new_session, request_failures
+from sidecar.config.fields import REVISION_LIMIT
 from sidecar.core.arrival import Arrival, Course, Heard, judge
 from sidecar.core.check import CheckFailed
 from sidecar.core.deploy import DeployEvent
@@ -30,7 +31,7 @@ ASKED_AT_ONCE: Final = 200
 ANSWER_LIMIT: Final = 1024**2
 """Bytes: thousands of checks, each with its reason."""
 TEXT_LIMIT: Final = 100
-"""Characters of a revision, or of what a check says."""
+"""Characters of what a check says."""
 
 Report = Callable[[str], object]
 """Called with each line that says how far the deploy has got, if it is another than the last."""
@@ -128,14 +129,14 @@ async def _converse(address: str, port: int) -> Heard:
             if response.headers.get("Server") != "sidecar" or response.status not in (200, 503):
                 return Heard(address=address, is_sidecar=False)
             heard = _read(address, _object(body or b""))
-            revision = _text(response.headers.get("X-Revision")) or heard.revision
+            revision = _revision(response.headers.get("X-Revision")) or heard.revision
             return replace(heard, revision=revision, is_ready=response.status == 200)
 
 
 def _read(address: str, body: dict[str, Any]) -> Heard:
     return Heard(
         address=address,
-        revision=_text(body.get("releaseId")),
+        revision=_revision(body.get("releaseId")),
         phase=next((each for each in DeployEvent if each == body.get("deploy")), None),
         failures=tuple(_failures(body.get("checks"))),
     )
@@ -162,8 +163,13 @@ def _object(body: bytes) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _text(said: object) -> str:
-    return one_line(said, limit=TEXT_LIMIT) if isinstance(said, str) else ""
+def _revision(said: object) -> str:
+    """Return what was said in place of a revision: whole if it can be one."""
+    return _text(said, limit=REVISION_LIMIT)
+
+
+def _text(said: object, *, limit: int = TEXT_LIMIT) -> str:
+    return one_line(said, limit=limit) if isinstance(said, str) else ""
 
 
 _OURSELVES: Final = f"sidecar/{__version__}"

@@ -12,7 +12,7 @@ from sidecar.checks._aiohttp import body_within, new_session, request_failures
 from sidecar.checks._connect import client_tls
 from sidecar.config.fields import Secret
 from sidecar.core.check import CheckFailed
-from sidecar.deploys._service import Answer, DeliveryError, Request, excerpt
+from sidecar.deploys._service import Answer, DeliveryError, Request
 from sidecar.support.net import show_address
 from sidecar.support.proxy import proxy_for
 
@@ -75,9 +75,8 @@ def _headers(headers: Mapping[str, str | Secret]) -> dict[str, str]:
 
 
 def _refusal(site: str, answer: Answer, headers: Mapping[str, str]) -> DeliveryError:
-    said = excerpt(answer)
     return DeliveryError(
-        f"{site} answered {answer.code}{f': {said}' if said else ''}",
+        f"{site} answered {answer.code}{f': {answer.text}' if answer.body else ''}",
         retry_after=_retry_after(headers),
         is_final=answer.code < 500 and answer.code not in TRY_AGAIN,
     )

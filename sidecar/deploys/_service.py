@@ -6,23 +6,26 @@ Somebody else sends them, so that the same requests can be shown without being s
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
 
 from sidecar.config.fields import Secret
 from sidecar.core.announcement import Announcement
 from sidecar.core.deploy import Receipt
-from sidecar.support.text import one_line
 
 if TYPE_CHECKING:
     from sidecar.kube.client import ApiServer
     from sidecar.kube.here import Pod
 
+TEXT_LIMIT: Final = 16 * 1024
+"""Bytes; secrets are looked for on the event loop, and what explains a refusal is shorter."""
+
 
 class DeliveryError(Exception):
-    """An announcement was not delivered, or nobody knows; the message is one sentence without a secret.
+    """An announcement was not delivered, or nobody knows; the message is one sentence.
 
-    `retry_after` are the seconds for which the service wants to be left alone. What `is_final` is refused
-    however often it is tried.
+    As a service raises it, the sentence may repeat what was answered, whole: a secret that was cut would not
+    be known for one any more. `discreet` blots and then cuts it. `retry_after` are the seconds for which
+    the service wants to be left alone. What `is_final` is refused however often it is tried.
     """
 
     def __init__(self, sentence: str, *, retry_after: float = 0.0, is_final: bool = False) -> None:
@@ -53,6 +56,17 @@ class Answer:
 
     code: int
     body: bytes = b""
+
+    @property
+    def text(self) -> str:
+        """The body for a sentence: whole, or how long it is where it is too long to look for secrets in.
+
+        JSON is written anew, so that it escapes a secret in the one way that is known.
+        """
+        if len(self.body) > TEXT_LIMIT:
+            return f"{len(self.body):,} bytes"
+        found = self._decoded()
+        return json.dumps(found, ensure_ascii=False) if found else self.body.decode(errors="replace")
 
     def object(self) -> dict[str, Any]:
         """Return the JSON object that the body is.
@@ -108,7 +122,7 @@ class Finds(Service, Protocol):
     async def find(self, announcement: Announcement, send: Send) -> Receipt | None:
         """Return the receipt of an announcement that was made, by whomever; None if it was not.
 
-        It is asked where an attempt has ended in the dark.
+        It is asked before every attempt: one before, of whatever process, may have ended in the dark.
 
         Raises:
             DeliveryError: the service does not say.
@@ -132,8 +146,3 @@ def as_json(value: object) -> bytes:
 def bearer(token: Secret) -> Secret:
     """Return the value of an `Authorization` header."""
     return Secret(f"Bearer {token.reveal()}")
-
-
-def excerpt(answer: Answer) -> str:
-    """Return the beginning of an answer for a log, on one line."""
-    return one_line(answer.body.decode(errors="replace"), limit=200)

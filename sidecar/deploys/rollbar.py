@@ -2,13 +2,14 @@
 
 `started` creates it; `succeeded`, `failed` and `timed_out` become its status, so that Rollbar lists one
 deploy with its start and its end, and matches new errors to it by `environment` and `code_version`. It is
-created with its status where nobody has announced its start. Rollbar is told the environment, the revision
-(of which it may refuse more than 40 characters), `deploy.user` as the local user name, and in the comment of
-a new deploy `deploy.comment` and the checks that fail.
+created with its status where nobody has announced its start; with `read_token` a start that a pipeline has
+announced in the hour before is found. Rollbar is told the environment, the revision (of which it may refuse
+more than 40 characters), `deploy.user` as the local user name, and in the comment of a new deploy
+`deploy.comment` and the checks that fail.
 
 What happens twice: an update changes nothing the second time. Rollbar cannot tell that a creation whose
-answer was lost is the same: with `read_token` its list of deploys is asked first; without it the deploy may
-stand there twice, the first without an end.
+answer was lost is the same: with `read_token` its list of deploys is asked first; without it, or where
+that token is refused, the deploy may stand there twice, the first without an end.
 
 Permissions: `token` is a project access token with the scope `post_server_item`, `read_token` one with the
 scope `read`.
@@ -22,6 +23,7 @@ scope `read`.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote, urlencode
@@ -42,6 +44,8 @@ COMMENT_LIMIT: Final = 2000
 """Characters; Rollbar takes 64,000, which nobody reads."""
 CLOCKS_DIFFER_BY: Final = 60.0
 """Seconds by which Rollbar's clock may be behind ours."""
+OPEN_FOR: Final = 3600.0
+"""Seconds before our start in which somebody else may have announced it: a pipeline, before its build."""
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -81,16 +85,23 @@ class Rollbar:
         """Return the number of the deploy, if it has got as far as is announced."""
         for each in await self._list(announcement, send):
             has_happened = announcement.event in (DeployEvent.STARTED, each.get("status"))
-            if has_happened and _is_of_now(each, announcement):
+            if has_happened and _began_within(each, announcement, CLOCKS_DIFFER_BY):
                 return {"deploy_id": str(each["id"])}
         return None
 
     async def _find_open(self, announcement: Announcement, send: Send) -> str | None:
-        """Return the number of a deploy whose start somebody else announced: a pipeline."""
+        """Return the number of a deploy whose start somebody else announced: a pipeline.
+
+        None as well where Rollbar does not say: it had better be told twice than never.
+        """
         if announcement.event is DeployEvent.STARTED:
             return None
-        listed = await self._list(announcement, send)
-        return next((str(each["id"]) for each in listed if each.get("status") == DeployEvent.STARTED), None)
+        with suppress(DeliveryError):
+            for each in await self._list(announcement, send):
+                is_open = each.get("status") == DeployEvent.STARTED
+                if is_open and _began_within(each, announcement, OPEN_FOR):
+                    return str(each["id"])
+        return None
 
     async def _list(self, announcement: Announcement, send: Send) -> Sequence[Mapping[str, Any]]:
         """Return the deploys of the revision in the environment, the newest first, as far as we may see."""
@@ -145,8 +156,7 @@ def _accepted(answer: Answer) -> Mapping[str, Any]:
     """
     said = answer.object()
     if said.get("err") != 0:
-        why = one_line(str(said.get("message", "")), limit=200)
-        raise DeliveryError(f"answered {answer.code} with err {said.get('err')}{f': {why}' if why else ''}")
+        raise DeliveryError(f"answered {answer.code} with {answer.text}")
     return said
 
 
@@ -164,10 +174,10 @@ def _listed(said: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
     return [each for each in found if isinstance(each, dict) and each.get("id")]
 
 
-def _is_of_now(listed: Mapping[str, Any], announcement: Announcement) -> bool:
+def _began_within(listed: Mapping[str, Any], announcement: Announcement, seconds: float) -> bool:
     """Whether a listed deploy is no earlier one of the same revision, which a rollback brought back."""
     began = listed.get("start_time")
-    return isinstance(began, int | float) and began >= announcement.started_at - CLOCKS_DIFFER_BY
+    return isinstance(began, int | float) and began >= announcement.started_at - seconds
 
 
 def _build(config: RollbarConfig, _: Cluster) -> Rollbar:

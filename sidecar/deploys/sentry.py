@@ -36,7 +36,6 @@ from sidecar.core.deploy import Deploy, DeployEvent, Receipt
 from sidecar.deploys import _words
 from sidecar.deploys._service import Answer, Cluster, DeliveryError, Request, Send, as_json, bearer
 from sidecar.deploys._url import BaseUrl, base_rules, under
-from sidecar.support.text import one_line
 
 NAME_LIMIT: Final = 64
 """Characters of a deploy's name."""
@@ -182,7 +181,7 @@ def _field(name: str, answer: Answer) -> str:
     """
     said = answer.object()
     if not said.get(name):
-        raise DeliveryError(f"answered {answer.code} without {name}: {one_line(str(said), limit=200)}")
+        raise DeliveryError(f"answered {answer.code} without {name}: {answer.text}")
     return str(said[name])
 
 

@@ -4,9 +4,9 @@ A message says which revision of what, linked to its commit, went live in which 
 took, or which checks hold it back and why; which pod saw it, who deployed, the branch and the build. A
 recovery is said to be one, and so is what other pods may say as well.
 
-With `token` and `channel` a deploy is one message, which `started` posts and `succeeded` updates; `failed`
-and `timed_out` are threaded under it, and shown in the channel too. With `webhook_url`, an incoming webhook,
-every event is a message of its own.
+With `token` and `channel` a deploy is one message, which `started` posts and `succeeded` updates; `failed`,
+`timed_out` and a recovery are threaded under it, and shown in the channel too. With
+`webhook_url`, an incoming webhook, every event is a message of its own.
 
 What happens twice: an update changes nothing the second time. A message whose answer was lost, or that Slack
 answered with `internal_error` or `fatal_error`, is posted again and may stand there twice.
@@ -41,11 +41,11 @@ from sidecar.deploys._service import (
     Send,
     as_json,
     bearer,
-    excerpt,
 )
 from sidecar.deploys._url import BaseUrl, HookUrl, base_rules, hook_rules, under
-from sidecar.support.text import one_line
 
+UPDATES: Final = frozenset({DeployEvent.STARTED, DeployEvent.SUCCEEDED})
+"""What the message of the deploy itself says."""
 PASSING: Final = frozenset(
     {
         "fatal_error",
@@ -110,7 +110,7 @@ class SlackHook:
             )
         )
         if answer.body.strip() != b"ok":
-            raise DeliveryError(f"answered {answer.code} with something else than ok: {excerpt(answer)}")
+            raise DeliveryError(f"answered {answer.code} with something else than ok: {answer.text}")
         return {}
 
 
@@ -127,9 +127,9 @@ class SlackChannel:
         if not receipt:
             return await self._post(announcement, send)
         try:
-            if announcement.event in (DeployEvent.STARTED, DeployEvent.SUCCEEDED):
+            if announcement.event in UPDATES:
                 await self._call("chat.update", {**receipt, **message.compose(announcement)}, send)
-            else:
+            if announcement.event not in UPDATES or announcement.is_recovery:  # an update rings no bell
                 await self._post(announcement, send, thread_ts=receipt["ts"], reply_broadcast=True)
         except _RefusedError as error:
             if error.code not in GONE:
@@ -165,16 +165,16 @@ class SlackChannel:
         )
         said = answer.object()
         if said.get("ok") is not True:
-            raise _RefusedError(one_line(str(said.get("error", "no error")), limit=100))
+            raise _RefusedError(answer, code=str(said.get("error")))
         return said
 
 
 class _RefusedError(DeliveryError):
     """An answer of 200 with `ok: false`."""
 
-    def __init__(self, code: str) -> None:
+    def __init__(self, answer: Answer, *, code: str) -> None:
         super().__init__(
-            f"answered 200 with {code}",
+            f"answered {answer.code} with {answer.text}",
             retry_after=RATE_LIMIT_LASTS if code in ("rate_limited", "ratelimited") else 0.0,
             is_final=code not in PASSING,
         )

@@ -35,7 +35,7 @@ class Here:
 
 
 def locate(environ: Mapping[str, str]) -> Here:
-    """Return where we are; what `missing` finds fault with must be mended first."""
+    """Return where we are, if it `is_inside` a cluster and nothing is `missing`."""
     return Here(
         pod=Pod(name=environ["POD_NAME"], namespace=environ["POD_NAMESPACE"], uid=environ["POD_UID"]),
         address=show_address(environ[HOST].strip("[]"), int(environ[PORT])),
@@ -43,15 +43,18 @@ def locate(environ: Mapping[str, str]) -> Here:
 
 
 def missing(environ: Mapping[str, str]) -> Iterator[str]:
-    """Yield what keeps us from knowing where we are, each in a sentence with the line to write."""
+    """Yield what keeps us from knowing which pod is ours, each in a sentence with the line to write."""
     for name, path in FIELDS.items():
         value = environ.get(name, "")
         if not _FORMS[name].fullmatch(value):
             fault = f"is no {path}" if value else "is not set"
             line = f"{{name: {name}, valueFrom: {{fieldRef: {{fieldPath: {path}}}}}}}"
             yield f"needs the variable {name}, which {fault}; write in env of the sidecar's container: {line}"
-    if not _HOST.fullmatch(environ.get(HOST, "")) or not _PORT.fullmatch(environ.get(PORT, "")):
-        yield f"needs {HOST} and {PORT}, which the kubelet sets: outside a cluster write false"
+
+
+def is_inside(environ: Mapping[str, str]) -> bool:
+    """Whether we are told where the cluster's API is."""
+    return bool(_HOST.fullmatch(environ.get(HOST, "")) and _PORT.fullmatch(environ.get(PORT, "")))
 
 
 _LABEL: Final = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"

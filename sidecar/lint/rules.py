@@ -314,7 +314,7 @@ def _case(workload: Workload, crew: Crew, loader: Loader) -> Case:
         workload=workload,
         crew=crew,
         holders=frozenset(_holders(config, loader.types)),
-        asking=tuple(asking_the_cluster(config, loader.services)),
+        asking=tuple(each.path for each in asking_the_cluster(config, loader.services)),
     )
 
 

@@ -111,9 +111,10 @@ async def test_receipts_let_the_next_step_update_what_the_last_one_made(
     for event in ("started", "failed", "succeeded"):
         assert shown(await announce(event, *kept, config=services.config, env=CIRCLECI)) == (0, BOTH, "")
 
-    recovered, failed = services.headlines
-    assert recovered.startswith("web c0ffee0c0ffe has recovered: it is live in production")
+    first, failed, recovered = services.headlines
+    assert first.startswith("web c0ffee0c0ffe has recovered: it is live in production")
     assert failed.startswith("> web c0ffee0c0ffe has failed in production")
+    assert recovered == f"> {first}"
     assert services.statuses == ["succeeded"]
 
 
@@ -295,6 +296,17 @@ async def test_a_secret_that_a_service_repeats_is_masked(services: Services) -> 
     assert f"{services.rollbar.url} answered 403: the token *** is unknown" in told.stdout
 
 
+async def test_a_secret_in_what_the_pipeline_knows_is_sent_to_nobody(services: Services) -> None:
+    env = {**CIRCLECI, "CIRCLE_USERNAME": TOKEN, "CIRCLE_BUILD_URL": f"https://ada:pw@ci.test/{TOKEN}"}
+
+    told = await announce("started", "--comment", f"with {TOKEN}", config=services.config, env=env)
+
+    assert (told.exit_code, services.rollbar.accepted[0]["comment"]) == (0, "with ***")
+    sent = "".join(str(each) for each in (*services.slack.accepted, *services.rollbar.accepted))
+    assert TOKEN not in sent
+    assert "pw@" not in sent
+
+
 async def test_every_problem_is_told_at_once_and_nothing_is_sent(services: Services) -> None:
     config = services.config.replace("production", "${ENVIRONMENT}")
 
@@ -325,6 +337,24 @@ async def test_an_option_whose_variable_was_not_set_is_refused(services: Service
     assert (told.exit_code, services.asked) == (2, 0)
     assert told.stderr.splitlines()[-1] == (
         f"Error: Invalid value for '{option}': is empty; write a text, or leave the option out"
+    )
+
+
+@pytest.mark.parametrize("option", ["--environment", "--service", "--id", "--comment"])
+async def test_an_option_of_blanks_says_nothing_either(services: Services, option: str) -> None:
+    told = await announce("started", option, " \n", config=services.config, env=CIRCLECI)
+
+    assert (told.exit_code, services.asked) == (2, 0)
+    assert told.stderr.endswith("is empty; write a text, or leave the option out\n")
+
+
+@pytest.mark.parametrize("revision", ["a b", "abc123\n", "é", "v" * 201])
+async def test_a_revision_that_the_file_may_not_have_is_refused(services: Services, revision: str) -> None:
+    told = await announce("started", "--revision", revision, config=services.config, env=CIRCLECI)
+
+    assert (told.exit_code, services.asked) == (2, 0)
+    assert told.stderr.endswith(
+        "is not a revision; write at most 200 letters, digits and signs, without blanks\n"
     )
 
 

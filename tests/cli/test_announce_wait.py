@@ -135,6 +135,13 @@ WAIT = ("announce", "wait", "--host", "127.0.0.1", "--interval", "100ms", "--rev
             "Invalid value for '--revision': is empty; write a text, or leave the option out",
         ),
         (
+            ["--host", "web", "--revision", "a\n"],
+            (
+                "Invalid value for '--revision': 'a\\n' is not a revision; write at most 200 letters, digits "
+                "and signs, without blanks"
+            ),
+        ),
+        (
             ["--host", "a b", "--revision", "a"],
             "Invalid value for '--host': 'a b' is no host; write a name or an address",
         ),

@@ -94,6 +94,33 @@ def test_a_service_is_known_by_its_name_or_else_by_its_type() -> None:
             ),
         ),
         (
+            f"{ID}, announce: [{{type: kubernetes-event, events: none}}]",
+            (
+                "deploy.announce[0].events: unknown choice 'none'; choose from started, succeeded, failed, "
+                "timed_out"
+            ),
+        ),
+        (
+            f"{ID}, announce: [{{type: kubernetes-event, events: []}}]",
+            "deploy.announce[0].events: is empty; write at least one word, or leave the key out",
+        ),
+        (
+            f"{ID}, announce: {SLACK}",
+            "deploy.announce: is a mapping; write a list of services, each beginning with a dash",
+        ),
+        (
+            f"{KEYS}, id: '  '",
+            "deploy.id: is blank; write a text, or leave the key out",
+        ),
+        (
+            "service: builds, environment: '\t', revision: a, id: b",
+            "deploy.environment: is blank; write a text, or leave the key out",
+        ),
+        (
+            "service: '  ', environment: production, revision: a, id: b",
+            "deploy.service: is blank; write a text, or leave the key out",
+        ),
+        (
             "service: builds, environment: production, revision: 'a b'",
             (
                 "deploy.revision: 'a b' is not a revision; write at most 200 letters, digits and signs, "

@@ -8,7 +8,7 @@ import pytest
 from sidecar.config.check import CheckConfig, TlsConfig, UrlCheckConfig, option
 from sidecar.config.fields import Duration, Secret, SecretText, Text, Url, UrlKind
 from sidecar.config.model import Sections
-from sidecar.config.shape import OneOrMany, describe, describe_section, keys_of, kind_of, show
+from sidecar.config.shape import AtLeastOne, OneOrMany, describe, describe_section, keys_of, kind_of, show
 from tests.config.world import Mode, PingConfig
 
 Address = Annotated[Url, UrlKind((("store", 1),))]
@@ -92,6 +92,10 @@ def test_a_value_of_every_shape_is_shown(hint: Any, value: object, shown: str) -
         (
             frozenset[Mode],
             {"anyOf": [MODE_OR_NONE, {"type": "array", "items": MODE_OR_NONE, "uniqueItems": True}]},
+        ),
+        (
+            Annotated[frozenset[Mode], AtLeastOne()],
+            {"anyOf": [MODE, {"type": "array", "items": MODE, "uniqueItems": True, "minItems": 1}]},
         ),
         (dict[str, Mode], {"type": "object", "additionalProperties": MODE}),
         (str, TEXT),

@@ -56,6 +56,30 @@ def test_only_success_after_bad_news_is_a_recovery(
     assert (told.is_recovery, told.lasted) == (is_recovery, lasted)
 
 
+def test_one_that_is_blotted_holds_no_secret_and_is_still_that_of_its_deploy() -> None:
+    first, second = (
+        announcement_of(
+            replace(RECORD, deploy=replace(DEPLOY, id=f"hunter{number}")), DeployEvent.FAILED, ORIGIN
+        )
+        for number in (1, 2)
+    )
+
+    def redact(text: str) -> str:
+        return text.replace("hunter1", "***").replace("hunter2", "***").replace("ada", "***")
+
+    blotted = first.blotted(redact)
+
+    assert blotted == replace(first, deploy=replace(DEPLOY, id=first.deploy.key), origin=Origin(user="***"))
+    assert blotted.key != second.blotted(redact).key
+    assert blotted.key == first.blotted(redact).key
+
+
+def test_one_without_a_secret_stays_as_it_is_when_it_is_blotted() -> None:
+    told = announcement_of(RECORD, DeployEvent.FAILED, ORIGIN)
+
+    assert told.blotted(str) == told
+
+
 def test_what_has_not_happened_is_not_announced() -> None:
     with pytest.raises(LookupError, match="timed_out has not happened"):
         announcement_of(RECORD, DeployEvent.TIMED_OUT, ORIGIN)

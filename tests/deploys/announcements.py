@@ -4,13 +4,14 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from sidecar.config.deploy import ServiceConfig
 from sidecar.config.load import LoadedDeploy, Source, load_deploy
 from sidecar.core.announcement import Announcement, Origin
 from sidecar.core.deploy import Deploy, DeployEvent, FailedCheck, Receipt
 from sidecar.deploys import InstalledServices
+from sidecar.deploys._discreet import discreet
 from sidecar.deploys._send import send
 from sidecar.deploys._service import Cluster, Send, Service
+from sidecar.support.text import Redactor
 
 Keys = Mapping[str, object]
 """The keys of one element of `deploy.announce`, as they would stand in YAML."""
@@ -58,17 +59,13 @@ def loaded(keys: Keys) -> LoadedDeploy:
     return load_deploy(source, {}, services=InstalledServices())
 
 
-def built(config: ServiceConfig, cluster: Cluster | None = None) -> Service:
-    """Return the service of a configuration."""
-    found = InstalledServices().find(config.type)
-    assert found is not None
-    service: Service = found.build(config, cluster or Cluster())
-    return service
-
-
 def service_with(keys: Keys, cluster: Cluster | None = None) -> Service:
-    """Return the service that these keys configure."""
-    return built(loaded(keys).deploy.announce[0], cluster)
+    """Return the service that these keys configure, as discreet as those who announce have it."""
+    found = loaded(keys)
+    config = found.deploy.announce[0]
+    its = InstalledServices().find(config.type)
+    assert its is not None
+    return discreet(its.build(config, cluster or Cluster()), Redactor(found.secrets))
 
 
 async def tell_all(service: Service, events: Iterable[DeployEvent], send: Send = send) -> Receipt:

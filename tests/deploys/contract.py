@@ -20,6 +20,7 @@ would refuse. The requests go through the real sender.
 
 import asyncio
 import contextlib
+import json
 import logging
 import re
 import traceback
@@ -32,9 +33,9 @@ import pytest
 from sidecar.checks import InstalledTypes
 from sidecar.config.load import Source, load
 from sidecar.core.announcement import Origin
-from sidecar.core.deploy import DeployEvent, FailedCheck
+from sidecar.core.deploy import Deploy, DeployEvent, FailedCheck
 from sidecar.deploys import InstalledServices, _send
-from sidecar.deploys._service import DeliveryError, Service
+from sidecar.deploys._service import DeliveryError, Finds, Service
 from sidecar.support.text import Redactor
 from tests.checks.contract import assert_held, assert_no_secret, held
 from tests.deploys.announcements import Keys, announcement, loaded, service_with, tell_all
@@ -164,6 +165,28 @@ class ServiceContract:
         assert stand_in.refusals == []
         assert stand_in.accepted != []
 
+    async def test_a_refusal_repeats_no_part_of_a_secret_wherever_it_is_cut(
+        self, service: Service, stand_in: StandIn
+    ) -> None:
+        secrets = loaded(self.keys(stand_in)).secrets
+        for secret in secrets:
+            for length in range(0, 420, 10):
+                said = "·" * length + secret
+                in_json = json.dumps({"ok": False, "error": said}).replace("/", "\\/")
+                for code, body in ((403, said), (403, in_json), (200, said), (200, in_json)):
+                    stand_in.say(code, body)
+                    told = await self.refusal(service)
+                    parts = {secret[start : start + 7] for start in range(len(secret) - 6)}
+                    assert not any(part in told for part in parts), told
+
+    async def refusal(self, service: Service) -> str:
+        """Return what is told where a service does not take a start; nothing if it does."""
+        try:
+            await tell_all(service, (STARTED,))
+        except DeliveryError as error:
+            return error.sentence
+        return ""
+
     @pytest.mark.parametrize("how", Misbehaviour)
     async def test_leaves_nothing_behind(
         self, how: Misbehaviour, service: Service, stand_in: StandIn, monkeypatch: pytest.MonkeyPatch
@@ -194,6 +217,24 @@ class ServiceContract:
     ) -> None:
         for order in self.outcomes:
             await tell_all(service, order)
+
+        assert_no_secret(self.secret_places(stand_in))
+
+    async def test_what_is_announced_holds_no_secret_whatever_text_has_one(
+        self, service: Service, stand_in: StandIn
+    ) -> None:
+        for secret in loaded(self.keys(stand_in)).secrets:
+            text = f"a {secret} b"
+            origin = Origin(user=text, branch=text, commit_url=text, build_url=text, comment=text)
+            deploy = Deploy(service=text, environment=text, revision=text, id=text)
+            failures = (FailedCheck("db", "auth", text),)
+            for event in self.takes:
+                told = announcement(event, deploy=deploy, origin=origin, failures=failures, pod=text)
+                with contextlib.suppress(DeliveryError):
+                    await service.tell(told, {}, _send.send)
+                if isinstance(service, Finds):
+                    with contextlib.suppress(DeliveryError):
+                        await service.find(told, _send.send)
 
         assert_no_secret(self.secret_places(stand_in))
 

@@ -34,6 +34,7 @@ async def follow(section: str) -> None:
         pod=f"builds-{os.getpid()}",
         cluster=Cluster(),
         watch=Watch(board, permanent=lambda _: (), fail_fast=None, redact=str, clock=clock),
+        redact=str,
         surroundings=Surroundings(board=board, clock=clock),
     )
     succeeded = Result(

@@ -13,6 +13,7 @@ from sidecar.core.announcement import Announcement
 from sidecar.core.deploy import Deploy, DeployEvent, Receipt
 from sidecar.deploys._once import Ending, Patience, Rehearsal, Teller, Told
 from sidecar.deploys._service import Answer, DeliveryError, Request, Send
+from sidecar.support.text import Redactor
 from tests.deploys.services import TYPES, ListenerConfig
 
 pytestmark = pytest.mark.looptime
@@ -63,6 +64,7 @@ def teller(
         announcement,
         receipts or {},
         send_for=lambda service: sends[service.label],
+        redact=Redactor(["hidden-token"]),
         patience=patience,
         draw=lambda _low, _high: 1.0,
     )
@@ -146,8 +148,22 @@ async def test_an_attempt_is_broken_off_when_the_time_is_over() -> None:
 
     told = await tell_one(Post(10.0, 10.0, 10.0))
 
-    assert (told.ending, told.sentence) == (Ending.GIVEN_UP, "did not answer within 30s")
+    assert (told.ending, told.sentence) == (Ending.GIVEN_UP, "is slow")
     assert asyncio.get_running_loop().time() - began == pytest.approx(30.0, abs=0.01)
+
+
+async def test_what_was_answered_last_is_told_where_time_runs_out_in_an_attempt() -> None:
+    away = [DeliveryError("answered 503") for _ in range(4)]
+
+    told = await tell_one(Post(*away, 60.0))
+
+    assert (told.ending, told.sentence) == (Ending.GIVEN_UP, "answered 503")
+
+
+async def test_a_service_that_never_answered_is_said_to_be_silent() -> None:
+    told = await tell_one(Post(60.0))
+
+    assert (told.ending, told.sentence) == (Ending.GIVEN_UP, "did not answer within 30s")
 
 
 async def test_a_service_that_hangs_delays_no_other() -> None:
@@ -163,19 +179,26 @@ async def test_a_service_that_hangs_delays_no_other() -> None:
     assert post.times == [0.0]
 
 
-async def test_a_service_that_can_tell_is_asked_before_it_is_told_a_second_time() -> None:
+async def test_a_service_that_can_tell_is_asked_before_it_is_told() -> None:
     finder = listener(type="finder")
-    knows = Post(10.0, Answer(200, b'{"id": 1}'))
-    knows_not = Post(10.0, Answer(200, b"{}"), SENT)
-    says_not = Post(10.0, DeliveryError("answered 403", is_final=True), SENT)
+    knows = Post(Answer(200, b'{"id": 1}'))
+    knows_not = Post(Answer(200, b"{}"), SENT)
+    says_not = Post(DeliveryError("answered 403", is_final=True), SENT)
+    has_heard = Post(Answer(200, b"{}"), 10.0, Answer(200, b'{"id": 1}'))
 
-    told = [await tell_one(post, finder) for post in (knows, knows_not, says_not)]
+    told = [await tell_one(post, finder) for post in (knows, knows_not, says_not, has_heard)]
 
-    assert [each.receipt for each in told] == [{"found": "yes"}, {"times": "1"}, {"times": "1"}]
-    assert [post.methods for post in (knows, knows_not, says_not)] == [
-        ["POST", "GET"],
-        ["POST", "GET", "POST"],
-        ["POST", "GET", "POST"],
+    assert [each.receipt for each in told] == [
+        {"found": "yes"},
+        {"times": "1"},
+        {"times": "1"},
+        {"found": "yes"},
+    ]
+    assert [post.methods for post in (knows, knows_not, says_not, has_heard)] == [
+        ["GET"],
+        ["GET", "POST"],
+        ["GET", "POST"],
+        ["GET", "POST", "GET"],
     ]
 
 

@@ -45,6 +45,14 @@ async def test_an_address_needs_no_look_up() -> None:
         assert (await look(pods_at(port, host=FIRST))).course is Course.LIVE
 
 
+async def test_a_revision_may_be_as_long_as_the_configuration_lets_it_be() -> None:
+    revision = "v" * 200
+    async with serving([Pod(FIRST, revision, is_ready=True)]) as port:
+        pods = Pods(host=FIRST, port=port, revision=revision)
+
+        assert (await look(pods)).course is Course.LIVE
+
+
 async def test_a_body_alone_says_the_revision_too() -> None:
     script = page("200 OK\r\nServer: sidecar", '{"releaseId": "abc123"}')
     async with serving([Pod(FIRST, script=script)]) as port:

@@ -8,6 +8,7 @@ import pytest
 
 from sidecar.deploys._send import send
 from sidecar.deploys._service import DeliveryError, Finds, Service
+from sidecar.deploys.rollbar import OPEN_FOR
 from tests.deploys.announcements import DEPLOY, SHA, Keys, announcement, service_with, tell_all
 from tests.deploys.contract import FAILED, STARTED, SUCCEEDED, TIMED_OUT, ServiceContract
 from tests.deploys.stand_ins import Misbehaviour, RollbarStandIn
@@ -114,10 +115,24 @@ class TestRollbar(ServiceContract):
     async def test_an_end_without_a_receipt_updates_what_a_pipeline_has_started(
         self, seeing: Service, stand_in: RollbarStandIn
     ) -> None:
-        await seeing.tell(announcement(STARTED), {}, send)
+        await seeing.tell(announcement(STARTED, started_at=NOW), {}, send)
+        of_pods = announcement(SUCCEEDED, started_at=NOW + OPEN_FOR - 1)
 
-        assert await seeing.tell(announcement(SUCCEEDED), {}, send) == {"deploy_id": "1000"}
+        assert await seeing.tell(of_pods, {}, send) == {"deploy_id": "1000"}
         assert self.told(stand_in) == ["succeeded"]
+
+    async def test_a_start_of_long_ago_is_left_alone(self, seeing: Service, stand_in: RollbarStandIn) -> None:
+        await seeing.tell(announcement(STARTED, started_at=NOW), {}, send)
+
+        await seeing.tell(announcement(SUCCEEDED, started_at=NOW + OPEN_FOR + 60), {}, send)
+
+        assert self.told(stand_in) == ["started", "succeeded"]
+
+    async def test_who_may_not_read_may_still_tell_the_end(self, stand_in: RollbarStandIn) -> None:
+        service = service_with({**self.keys(stand_in), "read_token": "another-s3cret"})
+
+        assert await service.tell(announcement(SUCCEEDED), {}, send) == {"deploy_id": "1000"}
+        assert (self.told(stand_in), stand_in.refusals) == (["succeeded"], ["invalid access token"])
 
     async def test_a_deploy_that_has_ended_is_left_alone_by_the_next_of_its_revision(
         self, seeing: Service, stand_in: RollbarStandIn

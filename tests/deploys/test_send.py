@@ -124,7 +124,7 @@ async def test_a_refusal_is_final_if_another_attempt_would_meet_it(
 
     error = await refusal_of(to(site.url))
 
-    assert (error.sentence, error.is_final) == (f"{site.url} answered {code}: no way", is_final)
+    assert (error.sentence, error.is_final) == (f"{site.url} answered {code}: no\nway", is_final)
 
 
 @pytest.mark.parametrize(

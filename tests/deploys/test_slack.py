@@ -35,8 +35,8 @@ class TestSlackChannel(ServiceContract):
         (FAILED,): ["x"],
         (TIMED_OUT,): ["hourglass"],
         (STARTED, SUCCEEDED): ["white_check_mark"],
-        (STARTED, FAILED, SUCCEEDED): ["white_check_mark", "(x)"],
-        (STARTED, TIMED_OUT, SUCCEEDED): ["white_check_mark", "(hourglass)"],
+        (STARTED, FAILED, SUCCEEDED): ["white_check_mark", "(x)", "(white_check_mark)"],
+        (STARTED, TIMED_OUT, SUCCEEDED): ["white_check_mark", "(hourglass)", "(white_check_mark)"],
         (FAILED, SUCCEEDED): ["x", "white_check_mark"],
         (TIMED_OUT, SUCCEEDED): ["hourglass", "white_check_mark"],
     }
@@ -57,9 +57,18 @@ class TestSlackChannel(ServiceContract):
     ) -> None:
         receipt = await tell_all(service, (STARTED, FAILED, SUCCEEDED))
 
-        first, failure = stand_in.accepted
+        first, *below = stand_in.accepted
         assert receipt == {"channel": CHANNEL, "ts": first["ts"]}
-        assert (failure["thread_ts"], failure["reply_broadcast"]) == (first["ts"], True)
+        assert [(each["thread_ts"], each["reply_broadcast"]) for each in below] == [(first["ts"], True)] * 2
+
+    async def test_who_saw_the_failure_in_the_channel_sees_the_recovery_there(
+        self, service: Service, stand_in: SlackStandIn
+    ) -> None:
+        await tell_all(service, (STARTED, FAILED, SUCCEEDED))
+
+        first, _, recovery = stand_in.accepted
+        assert "has recovered" in first["text"]
+        assert (recovery["text"], recovery["reply_broadcast"]) == (first["text"], True)
 
     @pytest.mark.parametrize(("event", "sign"), [(SUCCEEDED, "white_check_mark"), (FAILED, "x")])
     async def test_a_message_that_was_deleted_is_made_up_for(

@@ -138,6 +138,7 @@ async def test_no_proxy_is_asked(cluster: FakeApi, account: Path, monkeypatch: p
         (answer(503, {}, Retry_After="Mon, 01 Jan 2035 00:00:00 GMT"), 503, "answered 503", 0.0),
         (answer(500, [1]), 500, "answered 500", 0.0),
         (answer(500, {"message": "for a-token"}), 500, "answered 500: for ***", 0.0),
+        (answer(500, {"message": f"{'x' * 297}a-token"}), 500, f"answered 500: {'x' * 297}***", 0.0),
         (answer(302, {}, Location="/elsewhere"), 302, "answered 302", 0.0),
         (answer(201, []), None, "did not answer as a cluster's API does", 0.0),
         (

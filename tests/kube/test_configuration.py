@@ -11,12 +11,23 @@ from sidecar.checks import InstalledTypes
 from sidecar.config.load import Source, load
 from sidecar.config.model import Config, KubernetesConfig
 from sidecar.config.problems import ConfigError
+from sidecar.deploys import InstalledServices
 from sidecar.kube.here import Here, Pod
 from sidecar.runtime.changes import compare
 from tests.process.program import run_sidecar
 
 CHECKS = "checks: [{name: db, type: tcp, host: db, port: 1, gates: startup}]\n"
 WANTED = f"{CHECKS}kubernetes:\n  readiness_events: true\n"
+DEPLOY = """\
+deploy:
+  service: builds
+  environment: ci
+  revision: abc123
+  claim: kubernetes
+  announce:
+    - type: kubernetes-event
+    - {type: kubernetes-event, name: second}
+"""
 ENVIRON = {
     "POD_NAME": "builds-0",
     "POD_NAMESPACE": "ci",
@@ -27,7 +38,7 @@ ENVIRON = {
 
 
 def loaded(text: str) -> Config:
-    return load(Source("config.yaml", text.encode()), InstalledTypes(), {})
+    return load(Source("config.yaml", text.encode()), InstalledTypes(), {}, services=InstalledServices())
 
 
 def test_by_default_the_cluster_is_told_nothing() -> None:
@@ -60,8 +71,34 @@ def test_what_the_manifest_lacks_is_told_at_the_line_that_needs_it() -> None:
 
     [problem] = refused.value.problems
     assert str(problem) == (
-        "config.yaml:2:1: kubernetes.readiness_events: needs the variable POD_UID, which is not set; write "
+        "config.yaml:3:3: kubernetes.readiness_events: needs the variable POD_UID, which is not set; write "
         "in env of the sidecar's container: {name: POD_UID, valueFrom: {fieldRef: {fieldPath: metadata.uid}}}"
+    )
+
+
+def test_outside_a_cluster_each_key_is_told_what_to_write_instead() -> None:
+    config = loaded(f"{WANTED}{DEPLOY}")
+    pod = {name: value for name, value in ENVIRON.items() if name.startswith("POD_")}
+    needs = "needs KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT, which the kubelet sets:"
+
+    with pytest.raises(ConfigError) as refused:
+        find_cluster(config, pod)
+
+    assert [str(problem) for problem in refused.value.problems] == [
+        f"config.yaml:3:3: kubernetes.readiness_events: {needs} outside a cluster write false",
+        f"config.yaml:8:3: deploy.claim: {needs} outside a cluster write redis or none",
+        f"config.yaml:9:3: deploy.announce.kubernetes-event: {needs} outside a cluster leave the service out",
+        f"config.yaml:9:3: deploy.announce.second: {needs} outside a cluster leave the service out",
+    ]
+
+
+def test_a_variable_that_is_missing_is_told_once() -> None:
+    with pytest.raises(ConfigError) as refused:
+        find_cluster(loaded(f"{CHECKS}{DEPLOY}"), {**ENVIRON, "POD_UID": ""})
+
+    [problem] = refused.value.problems
+    assert str(problem).startswith(
+        "config.yaml:6:3: deploy.claim: needs the variable POD_UID, which is not set"
     )
 
 

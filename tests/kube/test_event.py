@@ -113,7 +113,7 @@ def test_an_address_of_ipv6_gets_its_brackets(host: str) -> None:
 
 
 def test_what_is_missing_is_told_with_the_line_to_write() -> None:
-    name, uid, api = missing({"POD_NAME": "../x", "POD_NAMESPACE": "ci"})
+    name, uid = missing({"POD_NAME": "../x", "POD_NAMESPACE": "ci"})
 
     assert name == (
         "needs the variable POD_NAME, which is no metadata.name; write in env of the sidecar's container: "
@@ -122,8 +122,4 @@ def test_what_is_missing_is_told_with_the_line_to_write() -> None:
     assert uid == (
         "needs the variable POD_UID, which is not set; write in env of the sidecar's container: "
         "{name: POD_UID, valueFrom: {fieldRef: {fieldPath: metadata.uid}}}"
-    )
-    assert api == (
-        "needs KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT, which the kubelet sets: "
-        "outside a cluster write false"
     )

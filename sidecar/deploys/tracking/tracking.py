@@ -2,13 +2,14 @@
 
 import asyncio
 import secrets
-from collections.abc import Coroutine, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import suppress
 from typing import Any, Final
 
 from sidecar.config.deploy import ClaimBy, DeployConfig, ServiceConfig, ServiceType, ServiceTypes
 from sidecar.core.announcement import Origin
 from sidecar.core.deploy import Deploy, DeployEvent, Plan, Process
+from sidecar.deploys._discreet import discreet
 from sidecar.deploys._send import send
 from sidecar.deploys._service import Cluster, Service
 from sidecar.deploys.claims.claim import Claim
@@ -73,15 +74,19 @@ def new_tracking(
     pod: str,
     cluster: Cluster,
     watch: Watch,
+    redact: Callable[[str], str],
     surroundings: Surroundings,
 ) -> Tracking:
-    """Return what follows the deploy of a configuration from the pod `pod`."""
+    """Return what follows the deploy of a configuration from the pod `pod`.
+
+    Nothing that `redact` blots is announced.
+    """
     plan = plan_of(config, types)
     return Tracking(
         plan,
         Process(f"{pod}-{secrets.token_hex(4)}", pod),
         claim=_new_claim(config, plan.deploy, cluster, surroundings),
-        services=services_of(config, types, cluster),
+        services=services_of(config, types, cluster, redact),
         origin=config.origin,
         watch=watch,
         surroundings=surroundings,
@@ -98,9 +103,13 @@ def plan_of(config: DeployConfig, types: ServiceTypes) -> Plan:
     )
 
 
-def services_of(config: DeployConfig, types: ServiceTypes, cluster: Cluster) -> Mapping[str, Service]:
-    """Return the configured services by their labels, built."""
-    return {each.label: _type_of(each, types).build(each, cluster) for each in config.announce}
+def services_of(
+    config: DeployConfig, types: ServiceTypes, cluster: Cluster, redact: Callable[[str], str]
+) -> Mapping[str, Service]:
+    """Return the configured services by their labels, built, and discreet by `redact`."""
+    return {
+        each.label: discreet(_type_of(each, types).build(each, cluster), redact) for each in config.announce
+    }
 
 
 def _wanted(service: ServiceConfig, types: ServiceTypes) -> frozenset[DeployEvent]:
