@@ -10,6 +10,7 @@ from typing import Final
 
 from benchmarks.report import as_table, save, saved, write_document
 from benchmarks.rows import Effort
+from benchmarks.servers import compile_modules
 
 QUESTIONS: Final = ("probe", "cost", "sweep", "latency", "weight", "start", "scale", "fleet")
 RESULTS: Final = Path(__file__).parent / "results"
@@ -21,6 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if wish.write_docs:
         write_document(saved(wish.results, QUESTIONS))
         return
+    compile_modules()
     for name in wish.questions or QUESTIONS:
         _answer(name, wish)
 

@@ -22,18 +22,14 @@ from sidecar.config.model import Config, OnDeadline, StartupConfig
 from sidecar.config.problems import ConfigError, Place, Problem
 from sidecar.core.check import Reason
 from sidecar.core.events import Event, StatusChanged
-from sidecar.core.explain import Explains, Samples
 from sidecar.core.phase import Phase
 from sidecar.core.result import Result
-from sidecar.core.sample import Sample
 from sidecar.core.start import StartRules
 from sidecar.deploys import InstalledServices
-from sidecar.metrics import metrics_renderer
 from sidecar.runtime.board import Board
 from sidecar.runtime.changes import Changes
 from sidecar.runtime.clock import Clock
 from sidecar.runtime.drain import Drainer
-from sidecar.runtime.explanation import Explanation, explain
 from sidecar.runtime.journal import log_event
 from sidecar.runtime.latch import LatchKeeper, LatchRecord, read_latch
 from sidecar.runtime.lifecycle import Signals
@@ -49,14 +45,18 @@ from sidecar.support.text import Redactor
 from sidecar.web.drains import DrainPages
 from sidecar.web.listeners import EVERY_ADDRESS, LOOPBACK, bind, bind_unix, serving
 from sidecar.web.probes import Probes
-from sidecar.web.site import Handler, Site, stamped
+from sidecar.web.site import Handler, RenderMetrics, Site, stamped
 from sidecar.web.status import StatusPage
 
-if TYPE_CHECKING:  # what a pod pays for only where it asks the cluster, or announces
+if (
+    TYPE_CHECKING
+):  # what a pod pays for only where it asks the cluster, or announces; and what no pod explains
+    from sidecar.core.sample import Sample
     from sidecar.deploys.tracking import Tracking
     from sidecar.events import ReadinessEvents
     from sidecar.kube.client import ApiServer
     from sidecar.kube.here import Here
+    from sidecar.runtime.explanation import Explanation
 
 STOP_LISTENING_WITHIN: Final = 1.0
 """Seconds that requests under way get at the end."""
@@ -187,11 +187,15 @@ def check_once(
 
 def can_explain(check: CheckConfig, types: CheckTypes) -> bool:
     """Whether a check can say how each of its rules stands."""
+    from sidecar.core.explain import Explains  # noqa: PLC0415 - see above
+
     return isinstance(find_type(types, check).build(check), Explains)
 
 
 def can_sample(check: CheckConfig, types: CheckTypes) -> bool:
     """Whether a check can look at copies of real messages."""
+    from sidecar.core.explain import Samples  # noqa: PLC0415 - see above
+
     return isinstance(find_type(types, check).build(check), Samples)
 
 
@@ -200,13 +204,15 @@ def explain_once(
     types: CheckTypes,
     redact: Callable[[str], str],
     *,
-    sample: Sample | None = None,
-) -> list[Explanation]:
+    sample: "Sample | None" = None,
+) -> "list[Explanation]":
     """Return how each rule of `checks`, which can explain, stands; with `sample` look at messages too.
 
     Raises:
         KeyboardInterrupt: SIGINT or SIGTERM ended it; what it had made at a broker is gone.
     """
+    from sidecar.runtime.explanation import explain  # noqa: PLC0415 - see above
+
     loop = SidecarLoop()
     asyncio.set_event_loop(loop)
     asking = loop.create_task(explain(checks, find=partial(find_type, types), redact=redact, sample=sample))
@@ -267,6 +273,7 @@ class _Process:
         self._latch = latch
         self._here = here
         self._why_given_up = ""
+        self._metrics: RenderMetrics | None = None
         self._tracking: Tracking | None = None
         self._clock = Clock()
         self._pulse = Pulse(self._clock)
@@ -323,12 +330,22 @@ class _Process:
         deploy = self._config.sections.deploy
         revision = deploy.revision if deploy else ""
         probes = Probes(self._board, self._pulse, self._clock, revision=revision)
-        render_metrics = metrics_renderer(self._board, self._pulse, self._reloads, self._clock, deploy=deploy)
         pages = dict(DrainPages(self.drainer, is_trusted=is_trusted).paths())
         if is_trusted:
             pages["/status"] = StatusPage(self._board, self._clock, revision=revision).handle
-        site = Site(self._board, probes, render_metrics, is_trusted=is_trusted, pages=pages)
+        site = Site(self._board, probes, self._render_metrics, is_trusted=is_trusted, pages=pages)
         return stamped(site.handle, revision) if revision else site.handle
+
+    def _render_metrics(self, accept: str) -> tuple[bytes, str]:
+        """Return the metrics. Their library, a tenth of a start, is imported by the first scrape."""
+        if self._metrics is None:
+            from sidecar.metrics import metrics_renderer  # noqa: PLC0415
+
+            deploy = self._config.sections.deploy
+            self._metrics = metrics_renderer(
+                self._board, self._pulse, self._reloads, self._clock, deploy=deploy
+            )
+        return self._metrics(accept)
 
     async def _run_checks(self, listeners: AsyncExitStack, when_drained: Callable[[], object]) -> None:
         async with asyncio.TaskGroup() as group:
@@ -348,7 +365,7 @@ class _Process:
             loops += [group.create_task(work, name=name) for name, work in self._companions(termination)]
             try:
                 scheduler.start(self._config.checks)
-                _spare_the_collector()
+                _collect_rarely()
                 settled = asyncio.get_running_loop().call_later(SETTLED_AFTER, _spare_the_collector)
                 await self.drainer.run_until_stopped()
                 when_drained()
@@ -494,8 +511,14 @@ def _spare_the_collector() -> None:
     """
     gc.unfreeze()
     gc.collect()
+    _collect_rarely()
+
+
+def _collect_rarely() -> None:
+    """Begin to collect garbage, which a start does without, among what will be made from here on."""
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)
+    gc.enable()
 
 
 def _where(sockets: list[socket.socket]) -> int | str:

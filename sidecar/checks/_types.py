@@ -3,6 +3,7 @@
 import importlib
 import pkgutil
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -35,6 +36,7 @@ class InstalledTypes:
         return sorted({*_own_names(), *_plugins()})
 
 
+@cache
 def _own_names() -> list[str]:
     modules = pkgutil.iter_modules([str(Path(__file__).parent)])
     return [module.name.replace("_", "-") for module in modules if not module.name.startswith("_")]

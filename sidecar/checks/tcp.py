@@ -22,9 +22,9 @@ import ssl
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
-from sidecar.checks._connect import client_tls, close_now, connection_failures, open_connection
+from sidecar.checks._connect import client_tls, close_now, connection_failures, open_connection, open_socket
 from sidecar.config.check import CheckConfig, CheckType, TlsConfig, option
 from sidecar.config.fields import DurationKind, Host, Port
 from sidecar.config.problems import Mistake
@@ -77,25 +77,29 @@ class TcpCheck:
     async def run(self) -> str | None:
         """Connect, and look at the certificate where there is one."""
         with connection_failures(self._config.target):
-            _, writer = await open_connection(
-                self._config.host, self._config.port, **await self._tls_arguments()
-            )
+            if self._config.tls is not None:
+                return await self._look_at_certificate(self._config.tls)
+            (await open_socket(self._config.host, self._config.port)).close()
+        self.connections_opened += 1
+        return None
+
+    async def aclose(self) -> None:
+        """Hold nothing."""
+
+    async def _look_at_certificate(self, tls: TlsConfig) -> str | None:
+        if self._context is None:
+            self._context = await client_tls(tls)
+        _, writer = await open_connection(
+            self._config.host,
+            self._config.port,
+            ssl=self._context,
+            server_hostname=tls.server_name or self._config.host,
+        )
         self.connections_opened += 1
         try:
             return self._expiry_warning(writer.get_extra_info("peercert"))
         finally:
             close_now(writer)
-
-    async def aclose(self) -> None:
-        """Hold nothing."""
-
-    async def _tls_arguments(self) -> dict[str, Any]:
-        tls = self._config.tls
-        if tls is None:
-            return {}
-        if self._context is None:
-            self._context = await client_tls(tls)
-        return {"ssl": self._context, "server_hostname": tls.server_name or self._config.host}
 
     def _expiry_warning(self, certificate: dict[str, str] | None) -> str | None:
         if not certificate:

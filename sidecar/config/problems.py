@@ -1,6 +1,5 @@
 """What is wrong with a configuration: where, what was read, which rule, what to write instead."""
 
-import difflib
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -74,6 +73,8 @@ def listed(choices: Iterable[str]) -> str:
 
 def unknown(what: str, given: str, choices: Sequence[str]) -> str:
     """Return the sentence for a word that is not among the choices, with the nearest one."""
+    import difflib  # noqa: PLC0415 - for mistakes alone
+
     near = difflib.get_close_matches(given.lower(), choices, n=1, cutoff=0.6)
     hint = f"did you mean {near[0]!r}? " if near else ""
     return f"unknown {what} {quoted(given)}; {hint}choose from {', '.join(choices)}"

@@ -16,10 +16,11 @@ class Pacer:
     """Gives turns in the order in which they were asked for.
 
     The next turn is given by a timer that is set when one is taken: a loop that is behind gives one turn a
-    round, and answers what else has come meanwhile.
+    round, and answers what else has come meanwhile. With a `pace` of 0 it gives one a round in any case.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, pace: float = PACE) -> None:
+        self._pace = pace
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._is_resting = False
 
@@ -34,7 +35,7 @@ class Pacer:
 
     def _rest(self) -> None:
         self._is_resting = True
-        asyncio.get_running_loop().call_later(PACE, self._give_turn)
+        asyncio.get_running_loop().call_later(self._pace, self._give_turn)
 
     def _give_turn(self) -> None:
         while self._waiting:

@@ -32,6 +32,7 @@ async def sweep(
     told to `report` at once.
     """
     results: dict[str, Result] = {}
+    dice = Random()  # noqa: S311 - spreads load, hides nothing
 
     def take(config: CheckConfig, result: Result) -> None:
         results[config.name] = result
@@ -49,12 +50,12 @@ async def sweep(
             pacer=pacer,
         )
         try:
-            await _run_until_success(config, runner, take, is_patient=wait is not None)
+            await _run_until_success(config, runner, take, dice, is_patient=wait is not None)
         finally:
             await runner.aclose()
 
     async with aclosing(Imports()) as imports:
-        pacer = Pacer()
+        pacer = Pacer(pace=0.0)  # no probe waits for an answer of ours
         with suppress(TimeoutError):
             async with asyncio.timeout(wait), asyncio.TaskGroup() as group:
                 for config in configs:
@@ -62,9 +63,10 @@ async def sweep(
     return {config.name: results[config.name] for config in configs if config.name in results}
 
 
-async def _run_until_success(config: CheckConfig, runner: Runner, take: Report, *, is_patient: bool) -> None:
+async def _run_until_success(
+    config: CheckConfig, runner: Runner, take: Report, dice: Random, *, is_patient: bool
+) -> None:
     state = State()
-    dice = Random()  # noqa: S311 - spreads load, hides nothing
     while True:
         result = await runner.run()
         take(config, result)

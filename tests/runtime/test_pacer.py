@@ -33,6 +33,26 @@ async def test_many_who_ask_together_get_turns_apart_and_in_order() -> None:
 
 
 @pytest.mark.looptime
+async def test_without_a_pace_one_turn_is_given_a_round_of_the_loop() -> None:
+    loop, pacer = asyncio.get_running_loop(), Pacer(pace=0.0)
+    began = loop.time()
+    turns: list[int] = []
+
+    async def ask() -> None:
+        await pacer.turn()
+        turns.append(len(rounds))
+
+    asking = [asyncio.create_task(ask()) for _ in range(4)]
+    rounds: list[None] = []
+    while len(turns) < len(asking):
+        rounds.append(None)
+        await asyncio.sleep(0)
+
+    assert len(set(turns)) == len(turns)
+    assert loop.time() == began
+
+
+@pytest.mark.looptime
 async def test_one_who_gave_up_waiting_holds_up_nobody() -> None:
     pacer = Pacer()
     await pacer.turn()
