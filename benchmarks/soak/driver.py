@@ -17,7 +17,7 @@ from selectors import DefaultSelector
 from statistics import median
 from typing import Any, Final
 
-from sidecar.app import find_type
+from sidecar.app.needs import find_type
 from sidecar.checks import InstalledTypes
 from sidecar.config.check import CheckConfig
 from sidecar.config.load import Source, load

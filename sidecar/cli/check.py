@@ -7,7 +7,9 @@ from collections.abc import Set as AbstractSet
 
 import click
 
-from sidecar.app import check_once, is_busy_in_threads, leave, require_drivers
+from sidecar.app.ending import is_busy_in_threads, leave
+from sidecar.app.needs import require_drivers
+from sidecar.app.once import check_once
 from sidecar.checks import InstalledTypes
 from sidecar.cli._configuration import (
     EXIT_FAILURE,

@@ -8,7 +8,9 @@ from typing import Final
 
 import click
 
-from sidecar.app import can_explain, can_sample, explain_once, is_busy_in_threads, leave, require_drivers
+from sidecar.app.ending import is_busy_in_threads, leave
+from sidecar.app.needs import require_drivers
+from sidecar.app.once import can_explain, can_sample, explain_once
 from sidecar.checks import InstalledTypes
 from sidecar.cli._configuration import EXIT_FAILURE, config_option, exit_on_problems, read_configuration
 from sidecar.config.check import CheckConfig

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import click
 
-from sidecar.app import Origin, find_cluster, require_drivers, serve
+from sidecar.app.needs import find_cluster, require_drivers
+from sidecar.app.server import Origin, serve
 from sidecar.checks import InstalledTypes
 from sidecar.cli._configuration import EXIT_FAILURE, config_option, exit_on_problems, read_configuration
 from sidecar.config.model import Config, LogFormat

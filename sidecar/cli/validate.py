@@ -2,7 +2,7 @@
 
 import click
 
-from sidecar.app import find_type
+from sidecar.app.needs import find_type
 from sidecar.checks import InstalledTypes
 from sidecar.cli._configuration import config_option, exit_on_problems, read_configuration
 from sidecar.config.check import CheckConfig

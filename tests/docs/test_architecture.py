@@ -7,7 +7,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 MAP = (ROOT / "docs" / "architecture.md").read_text()
-ROOMS = ("core", "config", "runtime", "web", "kube", "lint", "support")
+ROOMS = ("core", "config", "runtime", "web", "kube", "lint", "support", "app")
 SHARED = ("checks", "deploys")
 """Rooms whose other files are one kind of thing each."""
 

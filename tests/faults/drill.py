@@ -19,7 +19,7 @@ from functools import partial
 from itertools import pairwise
 from typing import Final
 
-from sidecar.app import find_type
+from sidecar.app.needs import find_type
 from sidecar.checks import InstalledTypes
 from sidecar.config.load import Source, load
 from sidecar.config.model import Config

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sidecar.app import find_cluster
+from sidecar.app.needs import find_cluster
 from sidecar.checks import InstalledTypes
 from sidecar.config.load import Source, load
 from sidecar.config.model import Config, KubernetesConfig
@@ -51,12 +51,12 @@ def test_by_default_the_cluster_is_told_nothing() -> None:
 
 
 def test_a_pod_that_writes_no_events_pays_no_memory_for_them() -> None:
-    shown = "import sys, sidecar.app; print(*(name for name in sys.modules if name.startswith('sidecar.')))"
+    shown = "import sys, sidecar.app.server; print(*(name for name in sys.modules if name.startswith('sidecar.')))"
     there = subprocess.run([sys.executable, "-c", shown], capture_output=True, text=True, check=True).stdout
 
-    assert {"sidecar.app", "sidecar.events", "sidecar.kube", "sidecar.core.telling"} & set(there.split()) == {
-        "sidecar.app"
-    }
+    assert {"sidecar.app.server", "sidecar.events", "sidecar.kube", "sidecar.core.telling"} & set(
+        there.split()
+    ) == {"sidecar.app.server"}
 
 
 def test_with_events_we_know_our_pod() -> None:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from sidecar.app import serve
+from sidecar.app.server import serve
 from sidecar.config.check import CheckConfig, CheckType
 from sidecar.config.model import Config, DrainConfig, Sections, ServerConfig
 from sidecar.core.check import Check

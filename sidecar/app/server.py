@@ -1,29 +1,24 @@
-"""The composition root: the only file that knows everybody."""
+"""The server: its listeners, checks and tellers, from the first moment to the last."""
 
 import asyncio
 import gc
 import logging
 import os
-import signal
 import socket
-import sys
-import threading
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final
 
-from sidecar.config.check import CheckConfig, CheckType, CheckTypes
-from sidecar.config.cluster import Asking, asking_the_cluster
-from sidecar.config.deploy import ClaimBy
+from sidecar.app.ending import run_to_end
+from sidecar.app.needs import find_cluster, find_type, require_drivers
+from sidecar.config.check import CheckTypes
 from sidecar.config.model import Config, OnDeadline, StartupConfig
-from sidecar.config.problems import ConfigError, Place, Problem
 from sidecar.core.check import Reason
 from sidecar.core.events import Event, StatusChanged
 from sidecar.core.phase import Phase
-from sidecar.core.result import Result
 from sidecar.core.start import StartRules
 from sidecar.deploys import InstalledServices
 from sidecar.runtime.board import Board
@@ -37,9 +32,7 @@ from sidecar.runtime.pulse import Pulse
 from sidecar.runtime.reload import Reloader, ReloadRecord
 from sidecar.runtime.scheduler import Scheduler, Surroundings
 from sidecar.runtime.startup import StartWatch
-from sidecar.runtime.sweep import Report, sweep
 from sidecar.runtime.termination import LAST_WORDS_WITHIN, Termination
-from sidecar.support.driver import Driver
 from sidecar.support.loop import SidecarLoop
 from sidecar.support.text import Redactor
 from sidecar.web.drains import DrainPages
@@ -48,15 +41,11 @@ from sidecar.web.probes import Probes
 from sidecar.web.site import Handler, RenderMetrics, Site, stamped
 from sidecar.web.status import StatusPage
 
-if (
-    TYPE_CHECKING
-):  # what a pod pays for only where it asks the cluster, or announces; and what no pod explains
-    from sidecar.core.sample import Sample
+if TYPE_CHECKING:  # what a pod pays for only where it asks the cluster, or announces
     from sidecar.deploys.tracking import Tracking
     from sidecar.events import ReadinessEvents
     from sidecar.kube.client import ApiServer
     from sidecar.kube.here import Here
-    from sidecar.runtime.explanation import Explanation
 
 STOP_LISTENING_WITHIN: Final = 1.0
 """Seconds that requests under way get at the end."""
@@ -74,62 +63,6 @@ class Origin:
 
     path: Path
     read: Callable[[], Config]
-
-
-def require_drivers(config: Config, types: CheckTypes) -> None:
-    """Make sure that every driver that `config` needs is installed.
-
-    Raises:
-        ConfigError: naming the extra to install for each check, or claim, whose driver is missing.
-    """
-    problems = [
-        Problem(
-            config.places.get(check.name, Place("")),
-            f"checks.{check.name}.type",
-            f"{check.type}: {driver.remedy}",
-        )
-        for check in config.checks
-        for driver in find_type(types, check).drivers
-        if not driver.is_installed()
-    ]
-    deploy, redis = config.sections.deploy, Driver("redis", extra="redis")
-    if deploy is not None and deploy.claim is ClaimBy.REDIS and not redis.is_installed():
-        place = config.section_places.get("deploy", Place(""))
-        problems.append(Problem(place, "deploy.claim", f"redis: {redis.remedy}"))
-    if problems:
-        raise ConfigError(problems)
-
-
-def find_cluster(config: Config, environ: Mapping[str, str]) -> "Here | None":
-    """Return where we are in the cluster; None where the configuration tells its API nothing.
-
-    Raises:
-        ConfigError: with the line of the manifest to write for each variable that is missing; outside a
-            cluster with what to write at each key that asks it.
-    """
-    asking = list(asking_the_cluster(config, InstalledServices()))
-    if not asking:
-        return None
-    from sidecar.kube.here import HOST, PORT, is_inside, locate, missing  # noqa: PLC0415 - see above
-
-    def problem(each: Asking, sentence: str) -> Problem:
-        return Problem(config.section_places.get(each.key, Place("")), each.path, sentence)
-
-    problems = [problem(asking[0], sentence) for sentence in missing(environ)]
-    if not is_inside(environ):
-        needs = f"needs {HOST} and {PORT}, which the kubelet sets: outside a cluster"
-        problems += [problem(each, f"{needs} {each.otherwise}") for each in asking]
-    if problems:
-        raise ConfigError(problems)
-    return locate(environ)
-
-
-def find_type(types: CheckTypes, check: CheckConfig) -> CheckType[Any]:
-    """Return the type of a check that was loaded with the same `types`."""
-    found = types.find(check.type)
-    if found is None:
-        raise LookupError(f"the check type {check.type} is gone")
-    return found
 
 
 def serve(
@@ -167,91 +100,6 @@ def _post(loop: asyncio.AbstractEventLoop, call: Callable[[], object]) -> None:
     """Have the loop call from another thread; nobody is left to be told once it is closed."""
     with suppress(RuntimeError):
         loop.call_soon_threadsafe(call)
-
-
-def check_once(
-    checks: Sequence[CheckConfig],
-    types: CheckTypes,
-    redact: Callable[[str], str],
-    *,
-    wait: float | None,
-    report: Report | None = None,
-) -> dict[str, Result]:
-    """Run `checks` once each, or with `wait` until all have succeeded or so many seconds have passed."""
-    loop = SidecarLoop()
-    asyncio.set_event_loop(loop)
-    return loop.run_until_complete(
-        sweep(checks, find=partial(find_type, types), redact=redact, wait=wait, report=report or _say_nothing)
-    )
-
-
-def can_explain(check: CheckConfig, types: CheckTypes) -> bool:
-    """Whether a check can say how each of its rules stands."""
-    from sidecar.core.explain import Explains  # noqa: PLC0415 - see above
-
-    return isinstance(find_type(types, check).build(check), Explains)
-
-
-def can_sample(check: CheckConfig, types: CheckTypes) -> bool:
-    """Whether a check can look at copies of real messages."""
-    from sidecar.core.explain import Samples  # noqa: PLC0415 - see above
-
-    return isinstance(find_type(types, check).build(check), Samples)
-
-
-def explain_once(
-    checks: Sequence[CheckConfig],
-    types: CheckTypes,
-    redact: Callable[[str], str],
-    *,
-    sample: "Sample | None" = None,
-) -> "list[Explanation]":
-    """Return how each rule of `checks`, which can explain, stands; with `sample` look at messages too.
-
-    Raises:
-        KeyboardInterrupt: SIGINT or SIGTERM ended it; what it had made at a broker is gone.
-    """
-    from sidecar.runtime.explanation import explain  # noqa: PLC0415 - see above
-
-    loop = SidecarLoop()
-    asyncio.set_event_loop(loop)
-    asking = loop.create_task(explain(checks, find=partial(find_type, types), redact=redact, sample=sample))
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, asking.cancel)
-    try:
-        return loop.run_until_complete(asking)
-    except asyncio.CancelledError:
-        raise KeyboardInterrupt from None
-
-
-def _say_nothing(_config: CheckConfig, _result: Result) -> None: ...
-
-
-def run_to_end(loop: asyncio.AbstractEventLoop, main: Coroutine[Any, Any, int]) -> int:
-    """Run `main` and return its exit code; leave the process at once if a task or thread outlives it."""
-    asyncio.set_event_loop(loop)
-    code = loop.run_until_complete(main)
-    stubborn = asyncio.all_tasks(loop)
-    if stubborn:
-        log.warning("leaving runs behind that ignore their cancellation", extra={"runs": len(stubborn)})
-    if stubborn or is_busy_in_threads():
-        leave(code)
-    loop.close()
-    return code
-
-
-def is_busy_in_threads() -> bool:
-    """Whether a thread of ours still works: the interpreter's own end would crash around C code in it."""
-    known = {"stop-signals", threading.main_thread().name}
-    return any(thread.name not in known for thread in threading.enumerate())
-
-
-def leave(code: int) -> NoReturn:
-    """End the process now, its logs flushed, whatever still hangs in it."""
-    logging.shutdown()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)
 
 
 class _Process:
