@@ -42,7 +42,7 @@ def compose(announcement: Announcement) -> Mapping[str, Any]:
     return {
         "text": _plain(announcement),
         "blocks": [
-            {"type": "section", "text": _mrkdwn(fit(lines, "\n"))},
+            {"type": "section", "text": _mrkdwn(fit(lines, "\n", left=announcement.unnamed))},
             *([{"type": "context", "elements": [_mrkdwn(details)]}] if details else []),
         ],
     }
@@ -61,9 +61,9 @@ def link(url: str, text: str) -> str:
     return f"<{target}|{escape(text)}>"
 
 
-def fit(pieces: Iterable[str], joint: str) -> str:
-    """Return as many whole pieces as one block has room for, and how many are left out."""
-    kept, left = list(pieces), 0
+def fit(pieces: Iterable[str], joint: str, *, left: int = 0) -> str:
+    """Return as many whole pieces as one block has room for, and how many are left out, `left` before."""
+    kept = list(pieces)
     while len(shown := joint.join([*kept, *([f"and {left} more"] if left else [])])) > SECTION_LIMIT:
         kept.pop()
         left += 1

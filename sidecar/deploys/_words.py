@@ -39,8 +39,10 @@ def headline(announcement: Announcement, dress: Callable[[str, str], str] = lamb
 
 
 def failures(announcement: Announcement) -> Iterator[str]:
-    """Yield each failing check, with its reason and what it said."""
+    """Yield each failing check, with its reason and what it said; and how many are not named."""
     yield from map(failure, announcement.failures)
+    if announcement.unnamed:
+        yield f"and {announcement.unnamed} more"
 
 
 def failure(failed: FailedCheck) -> str:

@@ -146,6 +146,7 @@ def describe(announcement: Announcement) -> dict[str, Any]:
                 {"check": each.name, "reason": each.reason, "message": each.message}
                 for each in announcement.failures
             ],
+            "more_failures": announcement.unnamed,
             **{name: text for name, text in known.items() if text},
         },
     }
@@ -166,7 +167,12 @@ def schema() -> Schema:
             "description": "Whether the claim's store was silent, so that other pods may say the same.",
             "type": "boolean",
         },
-        "failures": {"description": "The checks that hold it back.", "type": "array", "items": failure},
+        "failures": {"description": "Checks that hold it back.", "type": "array", "items": failure},
+        "more_failures": {
+            "description": "How many more checks hold it back.",
+            "type": "integer",
+            "minimum": 0,
+        },
     }
     known = {name: _text(doc, minLength=1) for name, doc in _IF_KNOWN.items()}
     events = [f"deploy.{event}" for event in DeployEvent]

@@ -211,6 +211,11 @@ class TestMessage:
     def test_only_what_a_browser_opens_is_linked(self, url: str, shown: str) -> None:
         assert message.link(url, "it & me") == shown
 
+    def test_checks_that_are_not_named_are_counted(self) -> None:
+        told = message.compose(announcement(FAILED, unnamed=280))
+
+        assert told["blocks"][0]["text"]["text"].endswith("\nand 280 more")
+
     def test_as_many_whole_pieces_as_fit_are_kept(self) -> None:
         assert message.fit(["a" * 1000] * 4, "\n") == "\n".join([*["a" * 1000] * 2, "and 2 more"])
         assert message.fit(["a" * 999, "b" * 999, "c" * 1000], "\n").endswith("c")

@@ -82,6 +82,7 @@ class TestWebhook(ServiceContract):
                         },
                         {"check": "queue", "reason": "refused", "message": ""},
                     ],
+                    "more_failures": 0,
                     "pod": "shop-7d9f-x2x4k",
                     "user": "ada",
                     "branch": "main",
