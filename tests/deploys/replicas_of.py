@@ -7,9 +7,10 @@ import asyncio
 import os
 import sys
 
+from sidecar.checks import InstalledTypes
 from sidecar.checks._redis import redis
 from sidecar.config.check import CheckConfig
-from sidecar.config.load import Source, load_deploy
+from sidecar.config.load import Source, load
 from sidecar.core.deploy import DeployEvent
 from sidecar.core.result import Outcome, Result
 from sidecar.deploys import InstalledServices
@@ -19,13 +20,18 @@ from sidecar.runtime.board import Board
 from sidecar.runtime.clock import Clock
 from sidecar.support.loop import SidecarLoop
 
+ALONE = "ungated: true\nchecks: []\n"
+"""What a whole configuration has beside the section: a pipeline's reading of it leaves the claim out."""
+
 
 async def follow(section: str) -> None:
     """Be ready from the first moment, and follow the deploy until it is live."""
     clock, types = Clock(), InstalledServices()
     board = Board([CheckConfig(name="db", type="tcp")], started_at=clock.monotonic(), startup_deadline=300.0)
+    config = load(Source("replica", f"{ALONE}{section}".encode()), InstalledTypes(), {}, services=types)
+    assert config.sections.deploy is not None
     tracking = new_tracking(
-        load_deploy(Source("replica", section.encode()), {}, services=types).deploy,
+        config.sections.deploy,
         types,
         pod=f"builds-{os.getpid()}",
         cluster=Cluster(),
