@@ -20,6 +20,9 @@ from sidecar.runtime.board import Board
 from sidecar.runtime.clock import Clock
 from sidecar.support.loop import SidecarLoop
 
+ALONE = "ungated: true\nchecks: []\n"
+"""What a whole configuration has beside the section: a pipeline's reading of it leaves the claim out."""
+
 
 async def follow(section: str) -> None:
     """Be ready from the first moment, and follow the deploy until it is live."""
@@ -28,6 +31,8 @@ async def follow(section: str) -> None:
     config = load(Source("replica", document.encode()), InstalledTypes(), {}, services=types)
     assert config.sections.deploy is not None
     board = Board([CheckConfig(name="db", type="tcp")], started_at=clock.monotonic(), startup_deadline=300.0)
+    config = load(Source("replica", f"{ALONE}{section}".encode()), InstalledTypes(), {}, services=types)
+    assert config.sections.deploy is not None
     tracking = new_tracking(
         config.sections.deploy,
         types,
