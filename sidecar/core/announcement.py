@@ -59,10 +59,12 @@ class Announcement:
         return max(self.time - self.started_at, 0.0)
 
     def blotted(self, redact: Callable[[str], str]) -> "Announcement":
-        """Return it without the secrets that `redact` knows, whatever text has one."""
+        """Return it without the secrets that `redact` knows, whatever text has one.
+
+        But for the deploy's own names: they are labels of metrics, and services know them by these.
+        """
         return replace(
             self,
-            deploy=_blotted(self.deploy, redact),
             pod=redact(self.pod),
             failures=tuple(replace(each, message=redact(each.message)) for each in self.failures),
             origin=Origin(**{name: redact(text) for name, text in asdict(self.origin).items()}),
@@ -102,9 +104,3 @@ def pause(attempts: int, *, retry_after: float, jitter: float) -> float:
     """
     doublings = min(attempts - 1, ENOUGH_DOUBLINGS)
     return max(min(FIRST_PAUSE * 2.0**doublings, LONGEST_PAUSE) * jitter, retry_after)
-
-
-def _blotted(deploy: Deploy, redact: Callable[[str], str]) -> Deploy:
-    """Return a deploy without secrets: by its key where it had one, for no two may become the same."""
-    blotted = Deploy(**{name: redact(text) for name, text in asdict(deploy).items()})
-    return blotted if blotted == deploy else replace(blotted, id=deploy.key)

@@ -33,7 +33,7 @@ import pytest
 from sidecar.checks import InstalledTypes
 from sidecar.config.load import Source, load
 from sidecar.core.announcement import Origin
-from sidecar.core.deploy import Deploy, DeployEvent, FailedCheck
+from sidecar.core.deploy import DeployEvent, FailedCheck
 from sidecar.deploys import InstalledServices, _send
 from sidecar.deploys._service import DeliveryError, Finds, Service
 from sidecar.support.text import Redactor
@@ -226,10 +226,9 @@ class ServiceContract:
         for secret in loaded(self.keys(stand_in)).secrets:
             text = f"a {secret} b"
             origin = Origin(user=text, branch=text, commit_url=text, build_url=text, comment=text)
-            deploy = Deploy(service=text, environment=text, revision=text, id=text)
             failures = (FailedCheck("db", "auth", text),)
             for event in self.takes:
-                told = announcement(event, deploy=deploy, origin=origin, failures=failures, pod=text)
+                told = announcement(event, origin=origin, failures=failures, pod=text)
                 with contextlib.suppress(DeliveryError):
                     await service.tell(told, {}, _send.send)
                 if isinstance(service, Finds):

@@ -29,6 +29,8 @@ class Listener:
     async def tell(self, announcement: Announcement, receipt: Receipt, send: Send) -> Receipt:
         """Send one request."""
         told = {"event": announcement.event, "revision": announcement.deploy.revision, **receipt}
+        if announcement.origin.comment:
+            told["comment"] = announcement.origin.comment
         answer = await send(
             Request(
                 url=self._config.url,

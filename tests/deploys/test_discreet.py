@@ -1,11 +1,13 @@
 """What goes into a service and what comes out of it is blotted, and cut only then."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
 from sidecar.config.deploy import DeployConfig
 from sidecar.config.fields import Secret
+from sidecar.core.announcement import Origin
 from sidecar.core.deploy import DeployEvent
 from sidecar.deploys._discreet import SENTENCE_LIMIT, discreet
 from sidecar.deploys._service import TEXT_LIMIT, Answer, Cluster, DeliveryError, Finds, Request
@@ -39,17 +41,18 @@ def test_one_that_can_be_asked_still_can() -> None:
 
 
 def test_what_a_pod_tells_is_told_discreetly() -> None:
-    config = DeployConfig(service="shop", environment="test", revision="hunter-1", announce=(CONFIG,))
+    config = DeployConfig(service="shop", environment="test", revision="abc123", announce=(CONFIG,))
     sent: list[bytes] = []
 
     async def send(request: Request) -> Answer:
         sent.append(request.body or b"")
         return request.answered
 
-    [service] = services_of(config, TYPES, Cluster(), Redactor([TOLD.deploy.revision])).values()
-    asyncio.run(service.tell(TOLD, {}, send))
+    told = replace(TOLD, origin=Origin(comment=f"from {SECRET}"))
+    [service] = services_of(config, TYPES, Cluster(), REDACT).values()
+    asyncio.run(service.tell(told, {}, send))
 
-    assert sent == [b'{"event": "started", "revision": "***"}']
+    assert [b'"comment": "from ***"' in body for body in sent] == [True]
 
 
 @pytest.mark.parametrize(
