@@ -9,6 +9,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from functools import cache, partial
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -35,6 +36,7 @@ from sidecar.runtime.startup import StartWatch
 from sidecar.runtime.termination import LAST_WORDS_WITHIN, Termination
 from sidecar.support.loop import SidecarLoop
 from sidecar.support.text import Redactor
+from sidecar.support.thread import in_thread
 from sidecar.web.drains import DrainPages
 from sidecar.web.listeners import EVERY_ADDRESS, LOOPBACK, bind, bind_unix, serving
 from sidecar.web.probes import Probes
@@ -185,9 +187,9 @@ class _Process:
         return stamped(site.handle, revision) if revision else site.handle
 
     def _render_metrics(self, accept: str) -> tuple[bytes, str]:
-        """Return the metrics. Their library, a tenth of a start, is imported by the first scrape."""
+        """Return the metrics."""
         if self._metrics is None:
-            from sidecar.metrics import metrics_renderer  # noqa: PLC0415
+            from sidecar.metrics import metrics_renderer  # noqa: PLC0415 - `_import_metrics` has, by now
 
             deploy = self._config.sections.deploy
             self._metrics = metrics_renderer(
@@ -230,6 +232,7 @@ class _Process:
 
     def _companions(self, termination: Termination) -> Iterator[tuple[str, Coroutine[Any, Any, None]]]:
         """Yield what goes on beside the checks, by name."""
+        yield "import:metrics", _import_metrics()
         startup = self._config.sections.startup
         yield "termination", termination.keep_forever()
         yield "startup", self._new_start_watch(startup).watch()
@@ -342,6 +345,11 @@ class _Process:
         last = event.after.last if isinstance(event, StatusChanged) else None
         if last is not None and last.reason is Reason.AUTH and self._reloader is not None:
             self._reloader.wake(quietly=True)
+
+
+async def _import_metrics() -> None:
+    """Import what writes the metrics, a tenth of a start, when the listeners are open and off their loop."""
+    await in_thread(lambda: import_module("sidecar.metrics"), name="import:metrics")
 
 
 async def _within(seconds: float, work: Coroutine[Any, Any, None]) -> None:
