@@ -142,6 +142,47 @@ async def test_probe_imports_nothing_but_the_standard_library() -> None:
     assert out.decode().splitlines()[-1] == "[]"
 
 
+async def test_a_start_imports_nothing_that_only_a_scrape_a_mistake_or_an_explanation_needs() -> None:
+    script = (
+        "import sys, sidecar.cli.serve\n"
+        "late = ('prometheus_client', 'difflib', 'sidecar.runtime.explanation')\n"
+        "print([m for m in late if m in sys.modules])"
+    )
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", script, stdout=asyncio.subprocess.PIPE
+    )
+    out, _ = await process.communicate()
+
+    assert out.decode() == "[]\n"
+
+
+async def test_the_garbage_collector_rests_until_the_listeners_are_open(tmp_path: Path) -> None:
+    config, port = tmp_path / "config.yaml", free_port()
+    config.write_text(f"ungated: true\nserver: {{port: {port}, admin_port: {free_port()}}}\nchecks: []\n")
+    script = (
+        "import gc, sys, threading, time\n"
+        "from sidecar import app, __main__\n"
+        "def bind(*where, real=app.bind):\n"
+        "    print('binding', gc.isenabled())\n"
+        "    return real(*where)\n"
+        "def look():\n"
+        "    while gc.isenabled(): time.sleep(0.01)\n"
+        "    while not gc.isenabled(): time.sleep(0.01)\n"
+        "    print('serving', gc.get_freeze_count() > 0)\n"
+        "    app.leave(0)\n"
+        "app.bind = bind\n"
+        f"sys.argv = ['sidecar', 'serve', '--config', {str(config)!r}]\n"
+        "threading.Thread(target=look, daemon=True).start()\n"
+        "__main__.main()"
+    )
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", script, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL
+    )
+    out, _ = await asyncio.wait_for(process.communicate(), timeout=30)
+
+    assert out.decode().splitlines() == ["binding False", "binding False", "serving True"]
+
+
 async def test_drivers_that_no_check_uses_are_not_imported(tmp_path: Path) -> None:
     async with (
         silent() as db,
