@@ -53,11 +53,12 @@ FAREWELL: Final = 0.05
 class Order:
     """What to run: so many times in all, the checks of the targets by state, and `crowd` times as many.
 
-    Where the memory still grows by more than `slope_limit` after `runs`, it has until `at_most` to settle.
+    Where the memory may still grow by more than `slope_limit`, there are twice as many runs, and again, up to
+    so many `doublings`.
     """
 
     runs: int
-    at_most: int
+    doublings: int
     slope_limit: float
     crowd: int
     targets: Mapping[str, Mapping[str, Any]]
@@ -220,20 +221,30 @@ async def _running(config: Config) -> AsyncIterator[_Crowd]:
 async def _growth(crowd: _Crowd, order: Order) -> list[tuple[int, int]]:
     """Return the runs, and the memory after them until it has settled.
 
-    It is looked at while every check rests: what lives is then the same each time, but for what was left.
+    It takes memory too to judge that: so it is done seldom, after twice as many looks each time, of which the
+    second half is judged.
     """
     every = order.runs / SAMPLES
-    most = int(order.at_most / every)
-    ran, kib = array("q", [0] * most), array("q", [0] * most)  # which do not grow themselves
-    for sample in range(most):
-        await crowd.until(int(every * (sample + 1)))
-        await asyncio.sleep(FAREWELL * HASTE)
-        ran[sample], kib[sample] = crowd.runs, resident()
-        rss = list(zip(ran[: sample + 1], kib, strict=False))
-        if sample + 1 >= SAMPLES and _second_half(rss).high < order.slope_limit:
+    rss = await _looks(crowd, every, range(SAMPLES))
+    for _ in range(order.doublings):
+        if _second_half(rss).high < order.slope_limit:
             break
-        crowd.go_on()
+        rss += await _looks(crowd, every, range(len(rss), 2 * len(rss)))
     return rss
+
+
+async def _looks(crowd: _Crowd, every: float, numbers: Sequence[int]) -> list[tuple[int, int]]:
+    """Return the runs, and the KiB of memory after them, at the looks of these numbers.
+
+    Every check rests meanwhile: what lives is then the same each time, but for what was left behind.
+    """
+    ran, kib = array("q", [0] * len(numbers)), array("q", [0] * len(numbers))  # which do not grow themselves
+    for place, number in enumerate(numbers):
+        await crowd.until(int(every * (number + 1)))
+        await asyncio.sleep(FAREWELL * HASTE)
+        ran[place], kib[place] = crowd.runs, resident()
+        crowd.go_on()
+    return list(zip(ran, kib, strict=True))
 
 
 def _second_half(points: Sequence[tuple[int, int]]) -> Slope:

@@ -46,5 +46,5 @@ def slope(points: Sequence[tuple[int, int]]) -> Slope:
     slopes = sorted((b[1] - a[1]) / (b[0] - a[0]) * 1000 for a, b in pairs) or [0.0]
     count = len(points)
     spread = CONFIDENCE * math.sqrt(count * (count - 1) * (2 * count + 5) / 18)
-    low, high = int((len(slopes) - spread) / 2), math.ceil((len(slopes) + spread) / 2)
+    low, high = math.floor((len(slopes) - spread) / 2) - 1, math.ceil((len(slopes) + spread) / 2)
     return Slope(median(slopes), slopes[max(low, 0)], slopes[min(high, len(slopes) - 1)])

@@ -1,14 +1,15 @@
 """A small soak of every type, and that a soak would see what is left behind."""
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
-from benchmarks.soak.__main__ import driven, soaked
-from benchmarks.soak.memory import slope
+from benchmarks.soak.__main__ import AS_IN_THE_IMAGE, driven, soaked
+from benchmarks.soak.driver import SAMPLES
+from benchmarks.soak.memory import Slope, slope
 from benchmarks.soak.report import Record, faults, markdown, table
 from benchmarks.soak.targets import Servers, kinds
 from sidecar.checks import InstalledTypes
@@ -39,11 +40,17 @@ def test_every_type_is_soaked() -> None:
     assert sorted(kinds()) == sorted(InstalledTypes().names())
 
 
+def test_memory_is_allocated_as_in_the_image() -> None:
+    image = Path(__file__).parents[2].joinpath("Dockerfile").read_text()
+
+    assert [f"{name}={value} " in image for name, value in AS_IN_THE_IMAGE.items()] == [True]
+
+
 @pytest.mark.servers
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", kinds())
 def test_a_few_hundred_runs_leave_nothing_behind(kind: str, servers: Servers) -> None:
-    record = asyncio.run(soaked(kind, servers, RUNS, at_most=RUNS, crowd=1))
+    record = asyncio.run(soaked(kind, servers, RUNS, doublings=0, crowd=1))
 
     assert list(faults(kind, record, slope_limit=NO_SLOPE)) == []
 
@@ -58,14 +65,16 @@ threading.Thread(target=threading.Event().wait, daemon=True).start()
 @pytest.mark.slow
 def test_what_leaks_in_every_run_is_seen(tmp_path: Path) -> None:
     environ = install(tmp_path, run=LEAKING, prelude="import threading\nkept = []")
-    runs = {"runs": 400, "at_most": 400, "slope_limit": 1.0}
+    runs = {"runs": 400, "doublings": 1, "slope_limit": 1.0}
     order = {**runs, "crowd": 1, "targets": {"up": {"type": "trouble", "interval": "200ms"}}}
 
-    told = "\n".join(faults("trouble", asyncio.run(driven(order, environ))))
+    record = asyncio.run(driven(order, environ))
+    told = "\n".join(faults("trouble", record))
 
     assert all(f"trouble: {each} " in told for each in ("descriptors", "tasks", "threads", "the memory")), (
         told
     )
+    assert len(record["rss"]) == 2 * SAMPLES, "what grows was given time to settle"
 
 
 @pytest.mark.parametrize(
@@ -94,9 +103,20 @@ def test_the_figures_are_shown_on_a_page_and_on_a_terminal() -> None:
     assert table({"redis": WHOLE}).splitlines()[1].split() == " ".join(cells).split()
 
 
+def growing(resident: Iterable[int]) -> Slope:
+    return slope([(100 * run, kib) for run, kib in enumerate(resident)])
+
+
 @pytest.mark.parametrize(
     ("resident", "expected"),
-    [([100] * 9, 0.0), (list(range(100, 109)), 10.0), ([100, 100, 100, 900, 100, 100, 100, 100, 100], 0.0)],
+    [([100] * 9, 0.0), (range(100, 109), 10.0), ([100, 100, 100, 900, 100, 100, 100, 100, 100], 0.0)],
 )
-def test_a_slope_follows_what_lasts_and_no_burst(resident: list[int], expected: float) -> None:
-    assert slope([(100 * run, kib) for run, kib in enumerate(resident)]).value == expected
+def test_a_slope_follows_what_lasts_and_no_burst(resident: Iterable[int], expected: float) -> None:
+    assert growing(resident).value == expected
+
+
+def test_the_bounds_of_a_slope_are_the_wider_the_less_the_data_say() -> None:
+    few, many = ([100 + look + 6 * (look % 2) for look in range(looks)] for looks in (8, 40))
+
+    assert growing(few).low < growing(many).low <= 10 <= growing(many).high < growing(few).high
+    assert growing(range(9)) == Slope(10.0, 10.0, 10.0)
