@@ -16,8 +16,8 @@ from benchmarks.soak.report import SLOPE_LIMIT, Record, faults, table
 from benchmarks.soak.targets import Servers, kinds, targets_of
 
 RUNS: Final = 100_000
-DOUBLINGS: Final = 2
-"""How often a type gets twice the runs, while its memory still settles."""
+ROUNDS: Final = 4
+"""How often a type is run so many times at most, while its memory still settles."""
 CROWD: Final = 2
 EMPTY: Final[Mapping[str, str]] = MappingProxyType({})
 AS_IN_THE_IMAGE: Final = {"MALLOC_ARENA_MAX": "1"}
@@ -35,7 +35,7 @@ def main() -> int:
         for kind in options.types:
             print(f"{kind}: {each:,} runs", file=sys.stderr)
             crowd = SMALL_CROWD.get(kind, CROWD)
-            work = soaked(kind, servers, each, doublings=DOUBLINGS, crowd=crowd)
+            work = soaked(kind, servers, each, rounds=ROUNDS, crowd=crowd)
             records[kind] = asyncio.run(work)
             if options.json:
                 options.json.write_text(json.dumps(records, indent=1) + "\n")
@@ -46,11 +46,11 @@ def main() -> int:
     return 1 if broken else 0
 
 
-async def soaked(kind: str, servers: Servers, runs: int, *, doublings: int, crowd: int) -> Record:
+async def soaked(kind: str, servers: Servers, runs: int, *, rounds: int, crowd: int) -> Record:
     """Return what a process of its own measured over so many runs of a type, or more while it settles."""
     with tempfile.TemporaryDirectory() as folder:
         async with targets_of(kind, servers, Path(folder)) as targets:
-            order = {"runs": runs, "doublings": doublings, "slope_limit": SLOPE_LIMIT}
+            order = {"runs": runs, "rounds": rounds, "slope_limit": SLOPE_LIMIT}
             return await driven({**order, "crowd": crowd, "targets": targets})
 
 

@@ -39,8 +39,10 @@ CHECKS: Final[Mapping[str, int]] = {"up": 4, "hung": 12, "flapping": 6, "garbage
 """How many checks of a crowd of one have a target in each state: what hangs runs seldom."""
 REHEARSAL: Final = 0.05
 """Share of the runs after which what is made once, and kept, has been made."""
-SAMPLES: Final = 40
-"""How often the memory is looked at in the runs that are asked for."""
+LOOKS: Final = 40
+"""How often the memory is looked at in a round."""
+WARM_UP_LOOKS: Final = 10
+"""How often in the round before them, of which nothing is told."""
 SETTLES_WITHIN: Final = 3.0
 """Seconds on the wall that closing may take to be over: sockets are closed some turns later."""
 FOREVER: Final = 1e9
@@ -51,14 +53,14 @@ FAREWELL: Final = 0.05
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """What to run: so many times in all, the checks of the targets by state, and `crowd` times as many.
+    """What to run: so many times in a round, the checks of the targets by state, and `crowd` times as many.
 
-    Where the memory may still grow by more than `slope_limit`, there are twice as many runs, and again, up to
-    so many `doublings`.
+    After a round to warm up there are up to `rounds` more, until one in which the memory grows by less than
+    `slope_limit`.
     """
 
     runs: int
-    doublings: int
+    rounds: int
     slope_limit: float
     crowd: int
     targets: Mapping[str, Mapping[str, Any]]
@@ -82,9 +84,9 @@ class Figures:
     before: Held
     after: Held
     rss: Sequence[tuple[int, int]]
-    """Runs, and the KiB of memory after them."""
+    """Runs, and the KiB of memory after them, in the last round."""
     rss_slope: Slope
-    """KiB in 1,000 runs, over the second half of them."""
+    """KiB in 1,000 runs, in the last round."""
 
 
 class _HastySelector(DefaultSelector):
@@ -182,7 +184,7 @@ async def soak(order: Order) -> Figures:
     async with _running(config) as crowd:
         rss = await _growth(crowd, order)
     after = await _settled(before)
-    return Figures(outcomes=crowd.outcomes, before=before, after=after, rss=rss, rss_slope=_second_half(rss))
+    return Figures(outcomes=crowd.outcomes, before=before, after=after, rss=rss, rss_slope=slope(rss))
 
 
 def _configured(order: Order) -> Config:
@@ -219,36 +221,28 @@ async def _running(config: Config) -> AsyncIterator[_Crowd]:
 
 
 async def _growth(crowd: _Crowd, order: Order) -> list[tuple[int, int]]:
-    """Return the runs, and the memory after them until it has settled.
-
-    It takes memory too to judge that: so it is done seldom, after twice as many looks each time, of which the
-    second half is judged.
-    """
-    every = order.runs / SAMPLES
-    rss = await _looks(crowd, every, range(SAMPLES))
-    for _ in range(order.doublings):
-        if _second_half(rss).high < order.slope_limit:
+    """Return the runs, and the KiB of memory after them, of the first round in which it has settled."""
+    await _looks(crowd, order.runs, WARM_UP_LOOKS)
+    for _ in range(order.rounds):
+        rss = await _looks(crowd, order.runs, LOOKS)
+        if slope(rss).high < order.slope_limit:
             break
-        rss += await _looks(crowd, every, range(len(rss), 2 * len(rss)))
     return rss
 
 
-async def _looks(crowd: _Crowd, every: float, numbers: Sequence[int]) -> list[tuple[int, int]]:
-    """Return the runs, and the KiB of memory after them, at the looks of these numbers.
+async def _looks(crowd: _Crowd, runs: int, count: int) -> list[tuple[int, int]]:
+    """Return the runs, and the KiB of memory after them, looked at so often in so many.
 
     Every check rests meanwhile: what lives is then the same each time, but for what was left behind.
     """
-    ran, kib = array("q", [0] * len(numbers)), array("q", [0] * len(numbers))  # which do not grow themselves
-    for place, number in enumerate(numbers):
-        await crowd.until(int(every * (number + 1)))
+    ran, kib = array("q", [0] * count), array("q", [0] * count)  # which do not grow themselves
+    before = crowd.runs
+    for look in range(count):
+        await crowd.until(before + (look + 1) * runs // count)
         await asyncio.sleep(FAREWELL * HASTE)
-        ran[place], kib[place] = crowd.runs, resident()
+        ran[look], kib[look] = crowd.runs, resident()
         crowd.go_on()
     return list(zip(ran, kib, strict=True))
-
-
-def _second_half(points: Sequence[tuple[int, int]]) -> Slope:
-    return slope(points[len(points) // 2 :])
 
 
 async def _settled(limit: Held) -> Held:

@@ -8,14 +8,13 @@ from typing import Any, Final
 import pytest
 
 from benchmarks.soak.__main__ import AS_IN_THE_IMAGE, driven, soaked
-from benchmarks.soak.driver import SAMPLES
 from benchmarks.soak.memory import Slope, slope
 from benchmarks.soak.report import Record, faults, markdown, table
 from benchmarks.soak.targets import Servers, kinds
 from sidecar.checks import InstalledTypes
 from tests.process.plugins import install
 
-RUNS: Final = 400
+RUNS: Final = 200
 NO_SLOPE: Final = float("inf")
 """So few runs say nothing of the memory, which still fills its caches."""
 WHOLE: Final[Record] = {
@@ -50,7 +49,7 @@ def test_memory_is_allocated_as_in_the_image() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", kinds())
 def test_a_few_hundred_runs_leave_nothing_behind(kind: str, servers: Servers) -> None:
-    record = asyncio.run(soaked(kind, servers, RUNS, doublings=0, crowd=1))
+    record = asyncio.run(soaked(kind, servers, RUNS, rounds=1, crowd=1))
 
     assert list(faults(kind, record, slope_limit=NO_SLOPE)) == []
 
@@ -65,7 +64,7 @@ threading.Thread(target=threading.Event().wait, daemon=True).start()
 @pytest.mark.slow
 def test_what_leaks_in_every_run_is_seen(tmp_path: Path) -> None:
     environ = install(tmp_path, run=LEAKING, prelude="import threading\nkept = []")
-    runs = {"runs": 400, "doublings": 1, "slope_limit": 1.0}
+    runs = {"runs": 200, "rounds": 2, "slope_limit": 1.0}
     order = {**runs, "crowd": 1, "targets": {"up": {"type": "trouble", "interval": "200ms"}}}
 
     record = asyncio.run(driven(order, environ))
@@ -74,7 +73,7 @@ def test_what_leaks_in_every_run_is_seen(tmp_path: Path) -> None:
     assert all(f"trouble: {each} " in told for each in ("descriptors", "tasks", "threads", "the memory")), (
         told
     )
-    assert len(record["rss"]) == 2 * SAMPLES, "what grows was given time to settle"
+    assert record["rss"][-1][0] >= 3 * 200, "what grows was given time to settle"
 
 
 @pytest.mark.parametrize(
