@@ -51,8 +51,10 @@ RUN stdlib="$(python -c 'import sysconfig; print(sysconfig.get_path("stdlib"))')
 
 COPY --from=build /opt/sidecar /opt/sidecar
 
-# Log lines leave at once, and a crash in a driver's C code leaves a traceback.
+# Log lines leave at once, and a crash in a driver's C code leaves a traceback. All threads share one heap: glibc
+# gives each a heap of its own, and what one frees is of no use to the next.
 ENV PATH=/opt/sidecar/bin:${PATH} \
+    MALLOC_ARENA_MAX=1 \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONFAULTHANDLER=1 \
     PYTHONUNBUFFERED=1

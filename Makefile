@@ -55,10 +55,11 @@ bench: $(INSTALLED)  ## answer the questions of docs/performance.md, as ratios w
 
 faults: $(INSTALLED) servers  ## put every check type against every fault, and write the tables of docs/reliability.md
 	@$(BIN)/python -m pytest -q tests/faults --record-cells $(VENV)/cells.json; ended=$$?; \
-	    $(BIN)/python -m tools.reliability $(VENV)/cells.json && exit $$ended
+	    $(BIN)/python -m tools.reliability --cells $(VENV)/cells.json && exit $$ended
 
-soak: $(INSTALLED) servers  ## 100,000 runs of every type: nothing may be left behind (RUNS=, JSON=)
-	@$(BIN)/python -m benchmarks.soak $(if $(RUNS),--runs $(RUNS)) $(if $(JSON),--json $(JSON))
+soak: $(INSTALLED) servers  ## 100,000 runs: nothing may be left behind; write it into docs/reliability.md (or only try RUNS=)
+	@$(BIN)/python -m benchmarks.soak --json $(VENV)/soak.json $(if $(RUNS),--runs $(RUNS)); ended=$$?; \
+	    $(if $(RUNS),:,$(BIN)/python -m tools.reliability --soak $(VENV)/soak.json) && exit $$ended
 
 fuzz: $(INSTALLED)  ## try EXAMPLES= of each fuzzed parser and state machine, others each time
 	@FUZZ_EXAMPLES=$(or $(EXAMPLES),2000) $(BIN)/python -m pytest -q --timeout 0 tests/fuzz tests/runtime/test_*_model.py

@@ -1,9 +1,11 @@
-"""Writes the tables of `docs/reliability.md`: `python -m tools.reliability FILE`.
+"""Writes what was measured into `docs/reliability.md`, and beside it what other tools have shipped.
 
-FILE is what `pytest tests/faults --record-cells FILE` wrote. The exit code is 1 where a fault that every type
-has to meet was neither tried nor is excused here.
+`pytest tests/faults --record-cells FILE` measures for `--cells FILE`, `python -m benchmarks.soak --json FILE`
+for `--soak FILE`; what no file is given for stays as it is. The exit code is 1 where a fault that every type has
+to meet was neither tried nor is excused here.
 """
 
+import argparse
 import json
 import re
 import sys
@@ -11,6 +13,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from benchmarks.soak.report import markdown
+from tests.regressions.index import REGRESSIONS
 
 ROOT: Final = Path(__file__).parents[1]
 PAGE: Final = ROOT / "docs" / "reliability.md"
@@ -85,7 +90,9 @@ HELD: Final = "✓"
 BROKEN: Final = "✗"
 UNTRIED: Final = "?"
 
-_MARKED: Final = re.compile(r"(<!-- cells: (?P<name>[a-z]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+_MARKED: Final = re.compile(
+    r"(<!-- (?:cells|soak|tests): (?P<name>[a-z]+) -->\n).*?(<!-- end -->)", re.DOTALL
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,23 +130,57 @@ class Record:
 
 def main() -> None:
     """Write the page; say which cells are missing."""
-    record = Record.read(Path(sys.argv[1]))
-    PAGE.write_text(renewed(PAGE.read_text(), record))
-    print(f"==> {PAGE.relative_to(ROOT)}: {record.count(record.cells)} cells held")
-    for row, column in record.untried():
+    options = _options()
+    parts = {"regressions": regressions()}
+    record = Record.read(options.cells) if options.cells else None
+    if record:
+        parts |= tables(record)
+        print(f"==> {PAGE.relative_to(ROOT)}: {record.count(record.cells)} cells held")
+    if options.soak:
+        parts["runs"] = markdown(json.loads(options.soak.read_text()))
+    PAGE.write_text(renewed(PAGE.read_text(), parts))
+    untried = record.untried() if record else []
+    for row, column in untried:
         print(f"not tried: {row}, {column}", file=sys.stderr)
-    sys.exit(1 if record.untried() else 0)
+    sys.exit(1 if untried else 0)
 
 
-def renewed(page: str, record: Record) -> str:
-    """Return the page with the tables of this record."""
-    tables = {"types": _of_types, "own": _of_own_faults, "process": _of_the_process}
+def renewed(page: str, parts: Mapping[str, str]) -> str:
+    """Return the page with these parts of it, by name; the others stay."""
 
     def renew(match: re.Match[str]) -> str:
-        lines = "\n".join(tables[match["name"]](record))
-        return f"{match[1]}\n{lines}\n\n{match[3]}"
+        if match["name"] not in parts:
+            return match[0]
+        return f"{match[1]}\n{parts[match['name']].rstrip()}\n\n{match[3]}"
 
     return _MARKED.sub(renew, page)
+
+
+def tables(record: Record) -> dict[str, str]:
+    """Return the tables of what faults did, by their names on the page."""
+    of = {"types": _of_types, "own": _of_own_faults, "process": _of_the_process}
+    return {name: "\n".join(lines(record)) for name, lines in of.items()}
+
+
+def regressions() -> str:
+    """Return a list of what others have shipped, each with the tests that fail where it is true here."""
+    return "\n".join(_list_item(broken, tests) for broken, tests in REGRESSIONS.items())
+
+
+def _list_item(broken: str, tests: Iterable[str]) -> str:
+    return f"- {broken}:\n" + ",\n".join(f"  {_test(named)}" for named in tests)
+
+
+def _test(named: str) -> str:
+    path, _, name = named.partition("::")
+    return f"[`{name}`](../{path})"
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tools.reliability", description=__doc__)
+    parser.add_argument("--cells", type=Path, metavar="FILE")
+    parser.add_argument("--soak", type=Path, metavar="FILE")
+    return parser.parse_args()
 
 
 def _of_types(record: Record) -> Iterator[str]:

@@ -12,12 +12,16 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
-from benchmarks.soak.report import Record, faults, table
+from benchmarks.soak.report import SLOPE_LIMIT, Record, faults, table
 from benchmarks.soak.targets import Servers, kinds, targets_of
 
 RUNS: Final = 100_000
-CROWD: Final = 4
+ROUNDS: Final = 4
+"""How often a type is run so many times at most, while its memory still settles."""
+CROWD: Final = 2
 EMPTY: Final[Mapping[str, str]] = MappingProxyType({})
+AS_IN_THE_IMAGE: Final = {"MALLOC_ARENA_MAX": "1"}
+"""Variables of the Dockerfile that say how memory is allocated."""
 SMALL_CROWD: Final = {"exec": 1, "file": 1}
 """A process or a thread a run makes noise in the memory, by the number of those that run at once."""
 
@@ -30,9 +34,11 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder, Servers(Path(folder)) as servers:
         for kind in options.types:
             print(f"{kind}: {each:,} runs", file=sys.stderr)
-            records[kind] = asyncio.run(soaked(kind, servers, each, crowd=SMALL_CROWD.get(kind, CROWD)))
-    if options.json:
-        options.json.write_text(json.dumps(records, indent=2) + "\n")
+            crowd = SMALL_CROWD.get(kind, CROWD)
+            work = soaked(kind, servers, each, rounds=ROUNDS, crowd=crowd)
+            records[kind] = asyncio.run(work)
+            if options.json:
+                options.json.write_text(json.dumps(records, indent=1) + "\n")
     print(table(records))
     broken = [fault for kind, record in records.items() for fault in faults(kind, record)]
     for fault in broken:
@@ -40,17 +46,23 @@ def main() -> int:
     return 1 if broken else 0
 
 
-async def soaked(kind: str, servers: Servers, runs: int, *, crowd: int) -> Record:
-    """Return what a process of its own measured over so many runs of a type."""
+async def soaked(kind: str, servers: Servers, runs: int, *, rounds: int, crowd: int) -> Record:
+    """Return what a process of its own measured over so many runs of a type, or more while it settles."""
     with tempfile.TemporaryDirectory() as folder:
         async with targets_of(kind, servers, Path(folder)) as targets:
-            return await driven({"runs": runs, "crowd": crowd, "targets": targets})
+            order = {"runs": runs, "rounds": rounds, "slope_limit": SLOPE_LIMIT}
+            return await driven({**order, "crowd": crowd, "targets": targets})
 
 
 async def driven(order: Mapping[str, Any], environ: Mapping[str, str] = EMPTY) -> Record:
     """Return what a process of its own answers to an order, with variables beside ours."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "benchmarks.soak.driver", stdin=PIPE, stdout=PIPE, env={**os.environ, **environ}
+        sys.executable,
+        "-m",
+        "benchmarks.soak.driver",
+        stdin=PIPE,
+        stdout=PIPE,
+        env={**os.environ, **AS_IN_THE_IMAGE, **environ},
     )
     try:
         answer, _ = await process.communicate(json.dumps(order).encode())

@@ -8,15 +8,17 @@ import gc
 import json
 import logging
 import sys
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from array import array
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
+from random import Random
 from selectors import DefaultSelector
-from statistics import median
 from typing import Any, Final
 
+from benchmarks.soak.memory import Slope, resident, slope
 from sidecar.app.needs import find_type
 from sidecar.checks import InstalledTypes
 from sidecar.config.check import CheckConfig
@@ -37,21 +39,29 @@ CHECKS: Final[Mapping[str, int]] = {"up": 4, "hung": 12, "flapping": 6, "garbage
 """How many checks of a crowd of one have a target in each state: what hangs runs seldom."""
 REHEARSAL: Final = 0.05
 """Share of the runs after which what is made once, and kept, has been made."""
-WARM_UP: Final = 0.5
-"""Share of the runs that come before the memory is looked at."""
-SAMPLES: Final = 60
-"""How often the memory is looked at."""
+LOOKS: Final = 40
+"""How often the memory is looked at in a round."""
+WARM_UP_LOOKS: Final = 10
+"""How often in the round before them, of which nothing is told."""
 SETTLES_WITHIN: Final = 3.0
 """Seconds on the wall that closing may take to be over: sockets are closed some turns later."""
-PAGE: Final = 4
-"""KiB."""
+FOREVER: Final = 1e9
+"""Seconds of a delay that is not waited for."""
+FAREWELL: Final = 0.05
+"""Seconds on the wall that what a run closed gets to be gone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """What to run: so many times in all, the checks of the targets by state, and `crowd` times as many."""
+    """What to run: so many times in a round, the checks of the targets by state, and `crowd` times as many.
+
+    After a round to warm up there are up to `rounds` more, until one in which the memory grows by less than
+    `slope_limit`.
+    """
 
     runs: int
+    rounds: int
+    slope_limit: float
     crowd: int
     targets: Mapping[str, Mapping[str, Any]]
 
@@ -73,8 +83,10 @@ class Figures:
     """Runs by the state of the target and the outcome, or the reason of a failure."""
     before: Held
     after: Held
-    rss_slope: float
-    """KiB in 1,000 runs."""
+    rss: Sequence[tuple[int, int]]
+    """Runs, and the KiB of memory after them, in the last round."""
+    rss_slope: Slope
+    """KiB in 1,000 runs, in the last round."""
 
 
 class _HastySelector(DefaultSelector):
@@ -97,29 +109,55 @@ class HastyLoop(SidecarLoop, _HastySelectorLoop):
         return super().time() * HASTE
 
 
-class _Count:
-    """Counts runs, and tells when there were enough."""
+class Dice(Random):
+    """Spreads the runs as ever, or holds them up: every delay that begins meanwhile lasts for ever."""
 
-    def __init__(self, checks: Iterable[CheckConfig]) -> None:
-        self.outcomes: dict[str, dict[str, int]] = {_state_of(check.name): {} for check in checks}
+    is_holding = False
+
+    def uniform(self, a: float, b: float) -> float:
+        """Return a number between two, or one beyond all."""
+        return FOREVER if self.is_holding else super().uniform(a, b)
+
+
+class _Crowd:
+    """The checks that are run: counts their runs, and has them rest and go on."""
+
+    def __init__(
+        self, checks: Iterable[CheckConfig], dice: Dice, ask_now: Callable[[Iterable[str]], None]
+    ) -> None:
+        self._names = frozenset(check.name for check in checks)
+        self.outcomes: dict[str, dict[str, int]] = {_state_of(name): {} for name in self._names}
         self.runs = 0
-        self._wanted = 0
-        self._reached = asyncio.Event()
+        self._dice = dice
+        self._ask_now = ask_now
+        self._busy = self._names
+        self._ended = asyncio.Event()
 
     def add(self, check: str, result: Result) -> None:
+        """Take the result of a run."""
         of_state = self.outcomes[_state_of(check)]
         ending = result.reason or result.outcome
         of_state[ending] = of_state.get(ending, 0) + 1
         self.runs += 1
-        if self.runs >= self._wanted:
-            self._reached.set()
+        self._busy -= {check}
+        self._ended.set()
 
     async def until(self, runs: int) -> None:
-        """Wait until there were so many."""
-        self._wanted = runs
-        self._reached.clear()
-        if self.runs < runs:
-            await self._reached.wait()
+        """Wait until there were so many runs, and every check rests after one more."""
+        await self._until(lambda: self.runs >= runs)
+        self._busy = self._names
+        self._dice.is_holding = True
+        await self._until(lambda: not self._busy)
+
+    def go_on(self) -> None:
+        """Have every check run again, from now on."""
+        self._dice.is_holding = False
+        self._ask_now(self._names)
+
+    async def _until(self, is_so: Callable[[], bool]) -> None:
+        while not is_so():
+            self._ended.clear()
+            await self._ended.wait()
 
 
 def _state_of(check: str) -> str:
@@ -143,10 +181,10 @@ async def soak(order: Order) -> Figures:
     async with _running(config) as rehearsal:
         await rehearsal.until(int(order.runs * REHEARSAL))
     before = await _settled(Held(0, 0, 0))
-    async with _running(config) as count:
-        slope = await _slope(count, order.runs)
+    async with _running(config) as crowd:
+        rss = await _growth(crowd, order)
     after = await _settled(before)
-    return Figures(outcomes=count.outcomes, before=before, after=after, rss_slope=round(slope, 3))
+    return Figures(outcomes=crowd.outcomes, before=before, after=after, rss=rss, rss_slope=slope(rss))
 
 
 def _configured(order: Order) -> Config:
@@ -160,49 +198,51 @@ def _configured(order: Order) -> Config:
 
 
 @asynccontextmanager
-async def _running(config: Config) -> AsyncIterator[_Count]:
-    """Run the checks as the server does until the end of the block; yield the count of the runs."""
-    count = _Count(config.checks)
+async def _running(config: Config) -> AsyncIterator[_Crowd]:
+    """Run the checks as the server does until the end of the block."""
     clock = Clock(monotonic=asyncio.get_running_loop().time)
     board = Board(config.checks, started_at=clock.monotonic(), startup_deadline=300.0)
     board.subscribe(log_event)
-    board.subscribe_results(count.add)
+    dice = Dice()
     async with asyncio.TaskGroup() as group:
         scheduler = Scheduler(
             group,
-            Surroundings(board=board, pulse=Pulse(clock), clock=clock),
+            Surroundings(board=board, pulse=Pulse(clock), clock=clock, dice=dice),
             find=partial(find_type, InstalledTypes()),
             redact=Redactor(config.secrets),
         )
+        crowd = _Crowd(config.checks, dice, scheduler.ask_now)
+        board.subscribe_results(crowd.add)
         scheduler.start(config.checks)
         try:
-            yield count
+            yield crowd
         finally:
             await scheduler.aclose()
 
 
-async def _slope(count: _Count, runs: int) -> float:
-    """Return by how many KiB the memory grows in 1,000 of so many runs."""
-    points: list[tuple[int, int]] = []
-    for sample in range(SAMPLES + 1):
-        await count.until(int(runs * (WARM_UP + (1 - WARM_UP) * sample / SAMPLES)))
-        gc.collect()
-        points.append((count.runs, _resident()))
-    return slope(points)
+async def _growth(crowd: _Crowd, order: Order) -> list[tuple[int, int]]:
+    """Return the runs, and the KiB of memory after them, of the first round in which it has settled."""
+    await _looks(crowd, order.runs, WARM_UP_LOOKS)
+    for _ in range(order.rounds):
+        rss = await _looks(crowd, order.runs, LOOKS)
+        if slope(rss).high < order.slope_limit:
+            break
+    return rss
 
 
-def slope(points: Sequence[tuple[int, int]]) -> float:
-    """Return the median slope between any two points, in units of y for 1,000 of x (Theil and Sen).
+async def _looks(crowd: _Crowd, runs: int, count: int) -> list[tuple[int, int]]:
+    """Return the runs, and the KiB of memory after them, looked at so often in so many.
 
-    A straight line through all of them would follow the few that were taken amid a burst.
+    Every check rests meanwhile: what lives is then the same each time, but for what was left behind.
     """
-    pairs = ((a, b) for index, a in enumerate(points) for b in points[index + 1 :] if b[0] > a[0])
-    return median([(b[1] - a[1]) / (b[0] - a[0]) for a, b in pairs] or [0.0]) * 1000
-
-
-def _resident() -> int:
-    """Return the resident memory in KiB."""
-    return int(Path("/proc/self/statm").read_text().split()[1]) * PAGE
+    ran, kib = array("q", [0] * count), array("q", [0] * count)  # which do not grow themselves
+    before = crowd.runs
+    for look in range(count):
+        await crowd.until(before + (look + 1) * runs // count)
+        await asyncio.sleep(FAREWELL * HASTE)
+        ran[look], kib[look] = crowd.runs, resident()
+        crowd.go_on()
+    return list(zip(ran, kib, strict=True))
 
 
 async def _settled(limit: Held) -> Held:

@@ -18,8 +18,8 @@ def faults(kind: str, record: Record, *, slope_limit: float = SLOPE_LIMIT) -> It
     for held, before in record["before"].items():
         if record["after"][held] > before:
             yield f"{kind}: {held} rose from {before} to {record['after'][held]}"
-    if record["rss_slope"] > slope_limit:
-        yield f"{kind}: the memory grew by {record['rss_slope']:.2f} KiB per 1,000 runs"
+    if record["rss_slope"]["high"] > slope_limit:
+        yield f"{kind}: the memory grew by {_shown(record['rss_slope'])} KiB per 1,000 runs"
     for state, endings in record["outcomes"].items():
         if (complaint := _unlike(state, endings)) is not None:
             yield f"{kind}: what is {state} {complaint}"
@@ -46,8 +46,13 @@ def _rows(records: Mapping[str, Record]) -> Iterator[tuple[str, ...]]:
             f"{sum(runs.values()):,}",
             *(f"{runs[state]:,}" if state in runs else "-" for state in STATES),
             *(f"{before} → {record['after'][held]}" for held, before in record["before"].items()),
-            f"{record['rss_slope']:+.2f}",
+            _shown(record["rss_slope"]),
         )
+
+
+def _shown(slope: Mapping[str, float]) -> str:
+    """Return a slope, and the bounds that hold 95 %."""
+    return f"{slope['value']:+.2f} ({slope['low']:+.2f} to {slope['high']:+.2f})"
 
 
 def _padded(row: Iterable[str], widths: Sequence[int]) -> str:

@@ -226,6 +226,7 @@ class Scheduler:
         """Run a loop for ever, once the tasks that ran it before have ended."""
         if after:
             await asyncio.wait(after)
+        del after  # a cancelled task keeps its frames, and each would keep the one before it
         await self._imports.load(drivers)
         await loop.run_forever(first_delay)
 

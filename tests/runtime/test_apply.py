@@ -1,7 +1,10 @@
 """A new list of checks under running loops: what did not change goes on, what did is replaced."""
 
 import asyncio
+import gc
 from collections.abc import Mapping, Sequence
+from typing import Any
+from weakref import ref
 
 import pytest
 
@@ -169,6 +172,20 @@ async def test_a_loop_that_is_begun_anew_again_and_again_never_runs_beside_itsel
 
     assert (db.began[0], len(db.began), db.most_at_once) == (0, 2, 1)
     assert db.began[1] >= 1.09
+
+
+async def test_a_loop_that_is_begun_anew_leaves_nothing_of_those_before_the_last() -> None:
+    loops: list[ref[asyncio.Task[Any]]] = []
+    async with scheduled({"db": FakeCheck(nothing)}) as stage:
+        for _ in range(3):
+            await asyncio.sleep(1)
+            loops += [ref(task) for task in asyncio.all_tasks() if task.get_name() == "check:db"]
+            stage.scheduler.ask_now(["db"])
+        await asyncio.sleep(1)
+        gc.collect()
+        kept = [loop() for loop in loops]
+
+    assert kept[:2] == [None, None]
 
 
 async def test_a_thousand_lists_leave_one_loop_a_check() -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from typing import NamedTuple
 
 import pytest
 from hypothesis import strategies as st
@@ -25,6 +26,14 @@ CONFIGS = st.builds(
 )
 
 
+class Run(NamedTuple):
+    """A run that has ended, as a letter says."""
+
+    began: float
+    ended: float
+    letter: str
+
+
 class History(RuleBasedStateMachine):
     """The real drainer; the model has a list of results, the drain that is under way, and whether we stop."""
 
@@ -34,10 +43,10 @@ class History(RuleBasedStateMachine):
         self.loop = VirtualLoop()
         self.drain = drain
         self.underway: tuple[float, DrainConfig] | None = None
-        self.results: list[tuple[float, str]] = []
+        self.results: list[Run] = []
         self.is_stopping = False
         self.loop.do(self._start())
-        self.runs_end("s")
+        self.runs_end("s", duration=0.0)
 
     async def _start(self) -> None:
         self.board = Board([config(failure_threshold=1)], started_at=0.0, startup_deadline=300.0)
@@ -51,15 +60,15 @@ class History(RuleBasedStateMachine):
             return False
         began, drain = self.underway
         longest = max(drain.delay, drain.deadline) if drain.until else drain.delay
-        moments = [began + drain.delay, *(moment for moment, _ in self.results)]
+        moments = [began + drain.delay, *(run.ended for run in self.results)]
         waited = [moment for moment in moments if began + drain.delay <= moment <= self.loop.time()]
         return self.loop.time() >= began + longest or any(map(self._was_up, waited))
 
     def _was_up(self, moment: float) -> bool:
-        """Whether the last result of the drain at a moment was a success."""
+        """Whether the last run at a moment was a success, and began in the drain."""
         assert self.underway is not None
-        letters = [letter for at, letter in self.results if self.underway[0] <= at <= moment]
-        return letters[-1:] == ["s"]
+        last = [run for run in self.results if run.ended <= moment][-1]
+        return last.letter == "s" and last.began >= self.underway[0]
 
     @rule()
     def somebody_asks(self) -> None:
@@ -91,11 +100,12 @@ class History(RuleBasedStateMachine):
         self.drain = drain
         self._pass_by()
 
-    @rule(letters=st.sampled_from(["s", "f", "sf"]))
-    def runs_end(self, letters: str) -> None:
+    @rule(letters=st.sampled_from(["s", "f", "sf"]), duration=st.sampled_from([0.0, 1.0, 4.0]))
+    def runs_end(self, letters: str, duration: float) -> None:
         for letter in letters:
-            self.results.append((self.loop.time(), letter))
-            self.board.record("db", result(letter, at=self.loop.time()))
+            now = self.loop.time()
+            self.results.append(Run(now - duration, now, letter))
+            self.board.record("db", result(letter, at=now, duration=duration))
             self._pass_by()
 
     @rule(seconds=st.sampled_from([0.25, 1.0, 2.0, 3.0, 75.0]))

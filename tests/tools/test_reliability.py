@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tools.reliability import COLUMNS, EXCUSES, PAGE, ROWS, Record, renewed
+from tools.reliability import COLUMNS, EXCUSES, PAGE, ROWS, Record, regressions, renewed, tables
 
 ALL = {(row, column): True for row in ROWS for column in COLUMNS}
 PART = Record(
@@ -17,10 +17,19 @@ PART = Record(
 
 
 def table(name: str, record: Record) -> list[str]:
-    page = f"before\n<!-- cells: {name} -->\nold\n<!-- end -->\nafter"
-    begin, *lines, end = renewed(page, record).splitlines()
-    assert (begin, end) == ("before", "after")
-    return [line for line in lines if line.startswith("|")][2:]
+    return [line for line in tables(record)[name].splitlines() if line.startswith("|")][2:]
+
+
+def test_only_the_parts_that_are_known_anew_are_written() -> None:
+    page = "before\n<!-- cells: own -->\nold\n<!-- end -->\n<!-- soak: runs -->\nold\n<!-- end -->\nafter"
+
+    assert renewed(page, {"runs": "new\n"}) == page.replace("runs -->\nold\n", "runs -->\n\nnew\n\n")
+
+
+def test_the_page_names_what_others_shipped_and_its_tests_as_the_index_does() -> None:
+    page = PAGE.read_text()
+
+    assert renewed(page, {"regressions": regressions()}) == page
 
 
 def test_every_fault_says_how_many_types_it_met_and_every_type_how_many_faults() -> None:
@@ -55,4 +64,4 @@ def test_the_page_tells_of_every_fault_that_it_counts() -> None:
     told = page.partition("## What the person on call sees")[2]
 
     assert [column for column in COLUMNS if f"**{column}**" not in told] == []
-    assert all(f"<!-- cells: {name} -->" in page for name in ("types", "own", "process"))
+    assert all(f": {name} -->" in page for name in ("types", "own", "process", "runs", "regressions"))
