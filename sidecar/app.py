@@ -510,7 +510,7 @@ def _spare_the_collector() -> None:
 def _collect_rarely() -> None:
     """Begin to collect garbage, which a start does without, among what will be made from here on."""
     gc.freeze()
-    gc.set_threshold(50_000, 20, 20)
+    gc.set_threshold(10_000, 20, 20)
     gc.enable()
 
 
