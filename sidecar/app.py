@@ -331,7 +331,7 @@ class _Process:
         return stamped(site.handle, revision) if revision else site.handle
 
     def _render_metrics(self, accept: str) -> tuple[bytes, str]:
-        """Return the metrics. Their library, a tenth of a start, is imported by the first scrape."""
+        """Return the metrics. Their library, a twentieth of a start, is imported by the first scrape."""
         if self._metrics is None:
             from sidecar.metrics import metrics_renderer  # noqa: PLC0415
 
@@ -510,7 +510,7 @@ def _spare_the_collector() -> None:
 def _collect_rarely() -> None:
     """Begin to collect garbage, which a start does without, among what will be made from here on."""
     gc.freeze()
-    gc.set_threshold(10_000, 20, 20)
+    gc.set_threshold(50_000, 20, 20)
     gc.enable()
 
 
