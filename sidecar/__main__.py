@@ -12,7 +12,7 @@ def main() -> None:
     `probe` is run every few seconds by exec probes, and `drain` by a preStop in a hurry: they import nothing
     but the standard library. `serve` has nothing to drain before it serves, and a process with the number 1
     would not hear a stop signal without a handler. What a start makes is there to stay: to look for garbage
-    in it takes a tenth of the time.
+    in it takes up to a tenth of the time.
     """
     if sys.argv[1:2] == ["probe"]:
         from sidecar.cli import probe  # noqa: PLC0415
