@@ -26,6 +26,7 @@ WHOLE: Final[Record] = {
     "before": {"descriptors": 7, "tasks": 1, "threads": 1},
     "after": {"descriptors": 7, "tasks": 1, "threads": 1},
     "rss_slope": {"value": 0.25, "low": -0.5, "high": 0.75},
+    "block_slope": {"value": -1.0, "low": -20.0, "high": 18.0},
 }
 
 
@@ -70,10 +71,11 @@ def test_what_leaks_in_every_run_is_seen(tmp_path: Path) -> None:
     record = asyncio.run(driven(order, environ))
     told = "\n".join(faults("trouble", record))
 
-    assert all(f"trouble: {each} " in told for each in ("descriptors", "tasks", "threads", "the memory")), (
-        told
-    )
-    assert record["rss"][-1][0] >= 3 * 200, "what grows was given time to settle"
+    assert all(
+        f"trouble: {each} " in told
+        for each in ("descriptors", "tasks", "threads", "the memory", "what lives")
+    ), told
+    assert record["looks"][-1][0] >= 3 * 200, "what grows was given time to settle"
 
 
 @pytest.mark.parametrize(
@@ -84,6 +86,10 @@ def test_what_leaks_in_every_run_is_seen(tmp_path: Path) -> None:
         (
             {"rss_slope": {"value": 0.9, "low": 0.5, "high": 1.01}},
             ["redis: the memory grew by +0.90 (+0.50 to +1.01) KiB per 1,000 runs"],
+        ),
+        (
+            {"block_slope": {"value": 150.0, "low": 101.0, "high": 200.0}},
+            ["redis: what lives grew by +150 (+101 to +200) blocks per 1,000 runs"],
         ),
         ({"outcomes": {"up": {"success": 40, "auth": 60}}}, ["redis: what is up answered 40 of 100 runs"]),
         ({"outcomes": {"up": {}}}, ["redis: what is up was never asked"]),
@@ -97,8 +103,9 @@ def test_a_bound_that_is_broken_is_told(broken: Mapping[str, Any], told: list[st
 
 def test_the_figures_are_shown_on_a_page_and_on_a_terminal() -> None:
     cells = ["redis", "104", "92", "10", "2", "-", "7 → 7", "1 → 1", "1 → 1", "+0.25 (-0.50 to +0.75)"]
+    cells.append("-1 (-20 to +18)")
 
-    assert markdown({"redis": WHOLE}).splitlines()[1:] == ["| --- " * 10 + "|", f"| {' | '.join(cells)} |"]
+    assert markdown({"redis": WHOLE}).splitlines()[1:] == ["| --- " * 11 + "|", f"| {' | '.join(cells)} |"]
     assert table({"redis": WHOLE}).splitlines()[1].split() == " ".join(cells).split()
 
 
