@@ -16,6 +16,8 @@ from benchmarks.soak.report import SLOPE_LIMIT, Record, faults, table
 from benchmarks.soak.targets import Servers, kinds, targets_of
 
 RUNS: Final = 100_000
+LOOKS: Final = 30
+"""How often the memory is looked at in a round."""
 CROWD: Final = 2
 EMPTY: Final[Mapping[str, str]] = MappingProxyType({})
 AS_IN_THE_IMAGE: Final = {"MALLOC_ARENA_MAX": "1"}
@@ -33,7 +35,7 @@ def main() -> int:
         for kind in options.types:
             print(f"{kind}: twice {each:,} runs", file=sys.stderr)
             crowd = SMALL_CROWD.get(kind, CROWD)
-            work = soaked(kind, servers, each, rounds=options.rounds, crowd=crowd)
+            work = soaked(kind, servers, each, rounds=options.rounds, looks=LOOKS, crowd=crowd)
             records[kind] = asyncio.run(work)
             if options.json:
                 options.json.write_text(json.dumps(records, indent=1) + "\n")
@@ -44,11 +46,11 @@ def main() -> int:
     return 1 if broken else 0
 
 
-async def soaked(kind: str, servers: Servers, runs: int, *, rounds: int, crowd: int) -> Record:
+async def soaked(kind: str, servers: Servers, runs: int, *, rounds: int, looks: int, crowd: int) -> Record:
     """Return what a process of its own measured over so many runs of a type, or more while it settles."""
     with tempfile.TemporaryDirectory() as folder:
         async with targets_of(kind, servers, Path(folder)) as targets:
-            order = {"runs": runs, "rounds": rounds, "slope_limit": SLOPE_LIMIT}
+            order = {"runs": runs, "rounds": rounds, "looks": looks, "slope_limit": SLOPE_LIMIT}
             return await driven({**order, "crowd": crowd, "targets": targets})
 
 

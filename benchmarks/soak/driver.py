@@ -39,12 +39,12 @@ CHECKS: Final[Mapping[str, int]] = {"up": 4, "hung": 12, "flapping": 6, "garbage
 """How many checks of a crowd of one have a target in each state: what hangs runs seldom."""
 REHEARSAL: Final = 0.05
 """Share of the runs after which what is made once, and kept, has been made."""
-LOOKS: Final = 30
-"""How often the memory is looked at in a round."""
-WARM_UP_LOOKS: Final = 10
-"""How often in the round before them, of which nothing is told."""
-SETTLES_WITHIN: Final = 3.0
-"""Seconds on the wall that closing may take to be over: sockets are closed some turns later."""
+SELDOM: Final = 3
+"""How many times as many looks at the memory there are in a round as in the one to warm up."""
+CLOSES_WITHIN: Final = 1.0
+"""Seconds on the wall after which what was closed is gone: sockets are closed some turns later."""
+CLOSES_AT_LAST: Final = 3.0
+"""Seconds on the wall after which what is not gone was left behind, on a machine however busy."""
 FOREVER: Final = 1e9
 """Seconds of a delay that is not waited for."""
 FAREWELL: Final = 0.05
@@ -56,11 +56,12 @@ class Order:
     """What to run: so many times in a round, the checks of the targets by state, and `crowd` times as many.
 
     After a round to warm up there are up to `rounds` more, until one in which the memory grows by less than
-    `slope_limit`.
+    `slope_limit`, as so many `looks` at it say.
     """
 
     runs: int
     rounds: int
+    looks: int
     slope_limit: float
     crowd: int
     targets: Mapping[str, Mapping[str, Any]]
@@ -182,13 +183,13 @@ async def soak(order: Order) -> Figures:
     config = _configured(order)
     async with _running(config) as rehearsal:
         await rehearsal.until(int(order.runs * REHEARSAL))
-    before = await _settled(Held(0, 0, 0))
+    before = await _settled(Held(0, 0, 0), within=CLOSES_WITHIN)
     async with _running(config) as crowd:
         looks = await _growth(crowd, order)
     return Figures(
         outcomes=crowd.outcomes,
         before=before,
-        after=await _settled(before),
+        after=await _settled(before, within=CLOSES_AT_LAST),
         looks=looks,
         rss_slope=rss_slope(looks),
         block_slope=block_slope(looks),
@@ -230,9 +231,9 @@ async def _running(config: Config) -> AsyncIterator[_Crowd]:
 
 async def _growth(crowd: _Crowd, order: Order) -> list[Look]:
     """Return the looks at the memory in the first round in which it has settled."""
-    await _looks(crowd, order.runs, WARM_UP_LOOKS)
+    await _looks(crowd, order.runs, max(order.looks // SELDOM, 1))
     for _ in range(order.rounds):
-        looks = await _looks(crowd, order.runs, LOOKS)
+        looks = await _looks(crowd, order.runs, order.looks)
         if rss_slope(looks).high < order.slope_limit:
             break
     return looks
@@ -253,9 +254,9 @@ async def _looks(crowd: _Crowd, runs: int, count: int) -> list[Look]:
     return list(map(Look, ran, kib, blocks))
 
 
-async def _settled(limit: Held) -> Held:
-    """Return what is held once it is within a limit, or has had time to be."""
-    deadline = asyncio.get_running_loop().time() + SETTLES_WITHIN * HASTE
+async def _settled(limit: Held, *, within: float) -> Held:
+    """Return what is held once it is within a limit, or has had so many seconds to be."""
+    deadline = asyncio.get_running_loop().time() + within * HASTE
     while True:
         gc.collect()
         held = Held(_entries("fd"), len(asyncio.all_tasks()), _entries("task"))
