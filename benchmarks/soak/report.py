@@ -43,7 +43,8 @@ def table(records: Mapping[str, Record]) -> str:
 
 def _growth(kind: str, record: Record) -> Iterator[str]:
     if record["rss_slope"]["high"] > SLOPE_LIMIT:
-        yield f"{kind}: the memory grew by {_shown(record['rss_slope'], 2)} KiB per 1,000 runs"
+        grew = "grew" if record["rss_slope"]["low"] > SLOPE_LIMIT else "may have grown"
+        yield f"{kind}: the memory {grew} by {_shown(record['rss_slope'], 2)} KiB per 1,000 runs"
     if record["block_slope"]["low"] > BLOCK_LIMIT:
         yield f"{kind}: what lives grew by {_shown(record['block_slope'], 0)} blocks per 1,000 runs"
 

@@ -84,7 +84,11 @@ def test_what_leaks_in_every_run_is_seen(tmp_path: Path) -> None:
         ({"after": {"descriptors": 8, "tasks": 1, "threads": 0}}, ["redis: descriptors rose from 7 to 8"]),
         (
             {"rss_slope": {"value": 0.9, "low": 0.5, "high": 1.01}},
-            ["redis: the memory grew by +0.90 (+0.50 to +1.01) KiB per 1,000 runs"],
+            ["redis: the memory may have grown by +0.90 (+0.50 to +1.01) KiB per 1,000 runs"],
+        ),
+        (
+            {"rss_slope": {"value": 4.0, "low": 1.5, "high": 6.0}},
+            ["redis: the memory grew by +4.00 (+1.50 to +6.00) KiB per 1,000 runs"],
         ),
         (
             {"block_slope": {"value": 150.0, "low": 101.0, "high": 200.0}},
