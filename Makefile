@@ -57,9 +57,10 @@ faults: $(INSTALLED) servers  ## put every check type against every fault, and w
 	@$(BIN)/python -m pytest -q tests/faults --record-cells $(VENV)/cells.json; ended=$$?; \
 	    $(BIN)/python -m tools.reliability --cells $(VENV)/cells.json && exit $$ended
 
-soak: $(INSTALLED) servers  ## 100,000 runs: nothing may be left behind; write it into docs/reliability.md (or only try RUNS=)
-	@$(BIN)/python -m benchmarks.soak --json $(VENV)/soak.json $(if $(RUNS),--runs $(RUNS)); ended=$$?; \
-	    $(if $(RUNS),:,$(BIN)/python -m tools.reliability --soak $(VENV)/soak.json) && exit $$ended
+soak: JSON ?= $(VENV)/soak.json
+soak: $(INSTALLED) servers  ## 100,000 runs of all types: nothing may be left behind; write what was (RUNS= writes no page, JSON=)
+	@$(BIN)/python -m benchmarks.soak --json $(JSON) $(if $(RUNS),--runs $(RUNS)); ended=$$?; \
+	    $(if $(RUNS),true,$(BIN)/python -m tools.reliability --soak $(JSON)) && exit $$ended
 
 fuzz: $(INSTALLED)  ## try EXAMPLES= of each fuzzed parser and state machine, others each time
 	@FUZZ_EXAMPLES=$(or $(EXAMPLES),2000) $(BIN)/python -m pytest -q --timeout 0 tests/fuzz tests/runtime/test_*_model.py

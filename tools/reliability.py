@@ -1,8 +1,8 @@
 """Writes what was measured into `docs/reliability.md`, and beside it what other tools have shipped.
 
-`pytest tests/faults --record-cells FILE` measures for `--cells FILE`, `python -m benchmarks.soak --json FILE`
-for `--soak FILE`; what no file is given for stays as it is. The exit code is 1 where a fault that every type
-has to meet was neither tried nor is excused here.
+`--cells FILE` is what `pytest tests/faults --record-cells FILE` wrote, and `--soak FILE` what `python -m
+benchmarks.soak --json FILE` did; what no file is given for stays as it is. The exit code is 1 where a fault
+that every type has to meet was neither tried nor is excused here.
 """
 
 import argparse

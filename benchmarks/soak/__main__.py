@@ -16,8 +16,8 @@ from benchmarks.soak.report import SLOPE_LIMIT, Record, faults, table
 from benchmarks.soak.targets import Servers, kinds, targets_of
 
 RUNS: Final = 100_000
-ROUNDS: Final = 4
-"""How often a type is run so many times at most, while its memory still settles."""
+LOOKS: Final = 30
+"""How often the memory is looked at in a round."""
 CROWD: Final = 2
 EMPTY: Final[Mapping[str, str]] = MappingProxyType({})
 AS_IN_THE_IMAGE: Final = {"MALLOC_ARENA_MAX": "1"}
@@ -29,13 +29,13 @@ SMALL_CROWD: Final = {"exec": 1, "file": 1}
 def main() -> int:
     """Measure, print a table, and return 1 if a bound is broken."""
     options = _options()
-    each = options.runs // len(options.types)
+    each = options.runs // (2 * len(options.types))  # once to warm up, and once to judge
     records: dict[str, Record] = {}
     with tempfile.TemporaryDirectory() as folder, Servers(Path(folder)) as servers:
         for kind in options.types:
-            print(f"{kind}: {each:,} runs", file=sys.stderr)
+            print(f"{kind}: twice {each:,} runs", file=sys.stderr)
             crowd = SMALL_CROWD.get(kind, CROWD)
-            work = soaked(kind, servers, each, rounds=ROUNDS, crowd=crowd)
+            work = soaked(kind, servers, each, rounds=options.rounds, looks=LOOKS, crowd=crowd)
             records[kind] = asyncio.run(work)
             if options.json:
                 options.json.write_text(json.dumps(records, indent=1) + "\n")
@@ -46,11 +46,11 @@ def main() -> int:
     return 1 if broken else 0
 
 
-async def soaked(kind: str, servers: Servers, runs: int, *, rounds: int, crowd: int) -> Record:
+async def soaked(kind: str, servers: Servers, runs: int, *, rounds: int, looks: int, crowd: int) -> Record:
     """Return what a process of its own measured over so many runs of a type, or more while it settles."""
     with tempfile.TemporaryDirectory() as folder:
         async with targets_of(kind, servers, Path(folder)) as targets:
-            order = {"runs": runs, "rounds": rounds, "slope_limit": SLOPE_LIMIT}
+            order = {"runs": runs, "rounds": rounds, "looks": looks, "slope_limit": SLOPE_LIMIT}
             return await driven({**order, "crowd": crowd, "targets": targets})
 
 
@@ -79,6 +79,7 @@ async def driven(order: Mapping[str, Any], environ: Mapping[str, str] = EMPTY) -
 def _options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make soak", description=__doc__)
     parser.add_argument("--runs", type=int, default=RUNS, help="runs of all types together (%(default)s)")
+    parser.add_argument("--rounds", type=int, default=1, help="at most, while memory settles (%(default)s)")
     parser.add_argument("--types", nargs="+", choices=kinds(), default=kinds(), help="which (all)")
     parser.add_argument("--json", type=Path, help="file to write the figures to")
     return parser.parse_args(arguments)

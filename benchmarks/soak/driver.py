@@ -18,7 +18,7 @@ from random import Random
 from selectors import DefaultSelector
 from typing import Any, Final
 
-from benchmarks.soak.memory import Slope, resident, slope
+from benchmarks.soak.memory import Look, Slope, block_slope, resident, rss_slope
 from sidecar.app.needs import find_type
 from sidecar.checks import InstalledTypes
 from sidecar.config.check import CheckConfig
@@ -39,12 +39,12 @@ CHECKS: Final[Mapping[str, int]] = {"up": 4, "hung": 12, "flapping": 6, "garbage
 """How many checks of a crowd of one have a target in each state: what hangs runs seldom."""
 REHEARSAL: Final = 0.05
 """Share of the runs after which what is made once, and kept, has been made."""
-LOOKS: Final = 40
-"""How often the memory is looked at in a round."""
-WARM_UP_LOOKS: Final = 10
-"""How often in the round before them, of which nothing is told."""
-SETTLES_WITHIN: Final = 3.0
-"""Seconds on the wall that closing may take to be over: sockets are closed some turns later."""
+SELDOM: Final = 3
+"""How many times as many looks at the memory there are in a round as in the one to warm up."""
+CLOSES_WITHIN: Final = 1.0
+"""Seconds on the wall after which what was closed is gone: sockets are closed some turns later."""
+CLOSES_AT_LAST: Final = 3.0
+"""Seconds on the wall after which what is not gone was left behind, on a machine however busy."""
 FOREVER: Final = 1e9
 """Seconds of a delay that is not waited for."""
 FAREWELL: Final = 0.05
@@ -56,11 +56,12 @@ class Order:
     """What to run: so many times in a round, the checks of the targets by state, and `crowd` times as many.
 
     After a round to warm up there are up to `rounds` more, until one in which the memory grows by less than
-    `slope_limit`.
+    `slope_limit`, as so many `looks` at it say.
     """
 
     runs: int
     rounds: int
+    looks: int
     slope_limit: float
     crowd: int
     targets: Mapping[str, Mapping[str, Any]]
@@ -83,10 +84,12 @@ class Figures:
     """Runs by the state of the target and the outcome, or the reason of a failure."""
     before: Held
     after: Held
-    rss: Sequence[tuple[int, int]]
-    """Runs, and the KiB of memory after them, in the last round."""
+    looks: Sequence[Look]
+    """At the memory, in the last round."""
     rss_slope: Slope
     """KiB in 1,000 runs, in the last round."""
+    block_slope: Slope
+    """Blocks that Python has allocated in 1,000 runs, in the last round."""
 
 
 class _HastySelector(DefaultSelector):
@@ -180,11 +183,17 @@ async def soak(order: Order) -> Figures:
     config = _configured(order)
     async with _running(config) as rehearsal:
         await rehearsal.until(int(order.runs * REHEARSAL))
-    before = await _settled(Held(0, 0, 0))
+    before = await _settled(Held(0, 0, 0), within=CLOSES_WITHIN)
     async with _running(config) as crowd:
-        rss = await _growth(crowd, order)
-    after = await _settled(before)
-    return Figures(outcomes=crowd.outcomes, before=before, after=after, rss=rss, rss_slope=slope(rss))
+        looks = await _growth(crowd, order)
+    return Figures(
+        outcomes=crowd.outcomes,
+        before=before,
+        after=await _settled(before, within=CLOSES_AT_LAST),
+        looks=looks,
+        rss_slope=rss_slope(looks),
+        block_slope=block_slope(looks),
+    )
 
 
 def _configured(order: Order) -> Config:
@@ -220,34 +229,34 @@ async def _running(config: Config) -> AsyncIterator[_Crowd]:
             await scheduler.aclose()
 
 
-async def _growth(crowd: _Crowd, order: Order) -> list[tuple[int, int]]:
-    """Return the runs, and the KiB of memory after them, of the first round in which it has settled."""
-    await _looks(crowd, order.runs, WARM_UP_LOOKS)
+async def _growth(crowd: _Crowd, order: Order) -> list[Look]:
+    """Return the looks at the memory in the first round in which it has settled."""
+    await _looks(crowd, order.runs, max(order.looks // SELDOM, 1))
     for _ in range(order.rounds):
-        rss = await _looks(crowd, order.runs, LOOKS)
-        if slope(rss).high < order.slope_limit:
+        looks = await _looks(crowd, order.runs, order.looks)
+        if rss_slope(looks).high < order.slope_limit:
             break
-    return rss
+    return looks
 
 
-async def _looks(crowd: _Crowd, runs: int, count: int) -> list[tuple[int, int]]:
-    """Return the runs, and the KiB of memory after them, looked at so often in so many.
+async def _looks(crowd: _Crowd, runs: int, count: int) -> list[Look]:
+    """Look at the memory so often in so many runs.
 
     Every check rests meanwhile: what lives is then the same each time, but for what was left behind.
     """
-    ran, kib = array("q", [0] * count), array("q", [0] * count)  # which do not grow themselves
+    ran, kib, blocks = (array("q", [0] * count) for _ in range(3))  # which do not grow themselves
     before = crowd.runs
     for look in range(count):
         await crowd.until(before + (look + 1) * runs // count)
         await asyncio.sleep(FAREWELL * HASTE)
-        ran[look], kib[look] = crowd.runs, resident()
+        ran[look], kib[look], blocks[look] = crowd.runs, resident(), sys.getallocatedblocks()
         crowd.go_on()
-    return list(zip(ran, kib, strict=True))
+    return list(map(Look, ran, kib, blocks))
 
 
-async def _settled(limit: Held) -> Held:
-    """Return what is held once it is within a limit, or has had time to be."""
-    deadline = asyncio.get_running_loop().time() + SETTLES_WITHIN * HASTE
+async def _settled(limit: Held, *, within: float) -> Held:
+    """Return what is held once it is within a limit, or has had so many seconds to be."""
+    deadline = asyncio.get_running_loop().time() + within * HASTE
     while True:
         gc.collect()
         held = Held(_entries("fd"), len(asyncio.all_tasks()), _entries("task"))

@@ -7,16 +7,26 @@ collected first, and pages that hold nothing go back to the kernel.
 import ctypes
 import gc
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from typing import Final
+from typing import Final, NamedTuple
 
 CONFIDENCE: Final = 1.96
 """Standard deviations that 95 of 100 values of a normal distribution are within."""
 ROLLUP: Final = Path("/proc/self/smaps_rollup")
 """Exact, where `statm` may be some pages behind (kernel.org/doc/Documentation/filesystems/proc.rst)."""
+
+
+class Look(NamedTuple):
+    """What there was after so many runs."""
+
+    runs: int
+    rss: int
+    """KiB."""
+    blocks: int
+    """That Python has allocated, for objects and what belongs to them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +44,16 @@ def resident() -> int:
     ctypes.CDLL(None).malloc_trim(0)
     fields = (line.split() for line in ROLLUP.read_text().splitlines())
     return next(int(values[0]) for name, *values in fields if name == "Rss:")
+
+
+def rss_slope(looks: Iterable[Look]) -> Slope:
+    """Return the KiB by which the memory grows in 1,000 runs."""
+    return slope([(look.runs, look.rss) for look in looks])
+
+
+def block_slope(looks: Iterable[Look]) -> Slope:
+    """Return by how many blocks more are allocated in 1,000 runs."""
+    return slope([(look.runs, look.blocks) for look in looks])
 
 
 def slope(points: Sequence[tuple[int, int]]) -> Slope:

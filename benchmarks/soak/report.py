@@ -5,21 +5,24 @@ from typing import Any, Final, TypeAlias
 
 SLOPE_LIMIT: Final = 1.0
 """KiB that the memory may grow in 1,000 runs."""
+BLOCK_LIMIT: Final = 100.0
+"""Blocks that may be more in 1,000 runs: a leak leaves one at least in each run against some state."""
 STATES: Final = ("up", "hung", "flapping", "garbage")
 """Of the targets; a file system that hangs is none that a plain user can have, so that no file is hung."""
-HEADINGS: Final = ("type", "runs", *STATES, "descriptors", "tasks", "threads", "KiB per 1,000 runs")
+PER_1000: Final = ("KiB per 1,000 runs", "blocks per 1,000 runs")
+HEADINGS: Final = ("type", "runs", *STATES, "descriptors", "tasks", "threads", *PER_1000)
 
 Record: TypeAlias = Mapping[str, Any]
 """The figures of one type, as the JSON file has them."""
 
 
-def faults(kind: str, record: Record, *, slope_limit: float = SLOPE_LIMIT) -> Iterator[str]:
+def faults(kind: str, record: Record, *, judges_memory: bool = True) -> Iterator[str]:
     """Yield a sentence for each bound that a type broke, and for each target that was not in its state."""
+    if judges_memory:
+        yield from _growth(kind, record)
     for held, before in record["before"].items():
         if record["after"][held] > before:
             yield f"{kind}: {held} rose from {before} to {record['after'][held]}"
-    if record["rss_slope"]["high"] > slope_limit:
-        yield f"{kind}: the memory grew by {_shown(record['rss_slope'])} KiB per 1,000 runs"
     for state, endings in record["outcomes"].items():
         if (complaint := _unlike(state, endings)) is not None:
             yield f"{kind}: what is {state} {complaint}"
@@ -38,6 +41,14 @@ def table(records: Mapping[str, Record]) -> str:
     return "\n".join(_padded(row, widths) for row in rows)
 
 
+def _growth(kind: str, record: Record) -> Iterator[str]:
+    if record["rss_slope"]["high"] > SLOPE_LIMIT:
+        grew = "grew" if record["rss_slope"]["low"] > SLOPE_LIMIT else "may have grown"
+        yield f"{kind}: the memory {grew} by {_shown(record['rss_slope'], 2)} KiB per 1,000 runs"
+    if record["block_slope"]["low"] > BLOCK_LIMIT:
+        yield f"{kind}: what lives grew by {_shown(record['block_slope'], 0)} blocks per 1,000 runs"
+
+
 def _rows(records: Mapping[str, Record]) -> Iterator[tuple[str, ...]]:
     for kind, record in records.items():
         runs = {state: sum(endings.values()) for state, endings in record["outcomes"].items()}
@@ -46,13 +57,15 @@ def _rows(records: Mapping[str, Record]) -> Iterator[tuple[str, ...]]:
             f"{sum(runs.values()):,}",
             *(f"{runs[state]:,}" if state in runs else "-" for state in STATES),
             *(f"{before} → {record['after'][held]}" for held, before in record["before"].items()),
-            _shown(record["rss_slope"]),
+            _shown(record["rss_slope"], 2),
+            _shown(record["block_slope"], 0),
         )
 
 
-def _shown(slope: Mapping[str, float]) -> str:
+def _shown(slope: Mapping[str, float], digits: int) -> str:
     """Return a slope, and the bounds that hold 95 %."""
-    return f"{slope['value']:+.2f} ({slope['low']:+.2f} to {slope['high']:+.2f})"
+    value, low, high = (f"{slope[each]:+.{digits}f}" for each in ("value", "low", "high"))
+    return f"{value} ({low} to {high})"
 
 
 def _padded(row: Iterable[str], widths: Sequence[int]) -> str:

@@ -348,7 +348,7 @@ class _Process:
 
 
 async def _import_metrics() -> None:
-    """Import what writes the metrics, a twentieth of a start, when the listeners are open and off their loop."""
+    """Import what writes the metrics, a twentieth of a start, once we listen, and off the event loop."""
     await in_thread(lambda: import_module("sidecar.metrics"), name="import:metrics")
 
 

@@ -144,7 +144,7 @@ NO_BOARD: Final = (ValueError, KeyError, TypeError, AttributeError, OverflowErro
 """What `sidecar status` takes for the sign of somebody else."""
 
 
-@tries(60)
+@tries(40)
 @given(board=bent(BOARD, [*BOARD, *CHECK]))
 def test_any_board_is_shown_or_none(board: Any) -> None:
     with suppress(*NO_BOARD):
@@ -168,7 +168,7 @@ KEYS: Final = [
 ]
 
 
-@tries(25)
+@tries(15)
 @given(manifest=bent(MANIFEST, KEYS))
 def test_any_manifest_is_judged_or_refused(folder: Path, manifest: Any) -> None:
     (folder / "config.yaml").write_text(config())
@@ -288,7 +288,7 @@ def test_any_index_is_judged_soon(expressions: str, predicate: str, where: str, 
 TOPICS = st.lists(st.sampled_from(["#", "*", "a", "", "é"]), max_size=8).map(".".join)
 
 
-@tries(300)
+@tries(150)
 @given(
     pattern=st.one_of(TOPICS, st.just("#." * 20_000), st.just("*.#." * 10_000)),
     key=st.one_of(TOPICS, st.just("a." * 127)),
