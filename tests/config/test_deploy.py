@@ -2,9 +2,11 @@
 
 import pytest
 
+from sidecar.config.cluster import asking_the_cluster
 from sidecar.config.deploy import ClaimBy, DeployConfig
 from sidecar.config.load import Source, load, load_deploy
 from sidecar.config.model import Config
+from sidecar.config.page import PageKind
 from sidecar.config.problems import ConfigError
 from sidecar.core.deploy import DeployEvent
 from sidecar.deploys import InstalledServices
@@ -168,6 +170,24 @@ def test_a_store_has_its_password_as_a_secret() -> None:
     assert "hunter2" not in repr(config)
 
 
+def test_a_service_that_is_no_mapping_is_refused() -> None:
+    assert problems(f"{ID}, announce: [slack]") == [
+        "deploy.announce[0]: is a single value; write a mapping of keys and values"
+    ]
+
+
+def test_a_service_on_the_network_does_not_ask_the_cluster() -> None:
+    config = read(f"{ID}, announce: [{SLACK}, {{type: kubernetes-event}}]")
+
+    told = [each.path for each in asking_the_cluster(config, InstalledServices())]
+
+    assert told == ["deploy.announce.kubernetes-event"]
+
+
+def test_a_page_is_shown_as_it_is_written() -> None:
+    assert PageKind().show("https://ci.test/1") == "https://ci.test/1"
+
+
 class TestPipeline:
     """What a pipeline reads: the section alone, for it has none of the pod's secrets."""
 
@@ -191,6 +211,14 @@ class TestPipeline:
     def test_a_file_without_it_is_refused(self, text: str) -> None:
         assert self.told(text) == [
             "c.yaml:1:1: the key deploy is missing: Which revision we are, and who hears of it."
+        ]
+
+    def test_a_key_that_is_malformed_is_told_and_not_taken_from_elsewhere(self) -> None:
+        assert self.told("deploy: {service: '${', environment: production, revision: abc123}\n") == [
+            (
+                "c.yaml:1:19: deploy.service: has a '${' without its '}'; write ${NAME}, ${NAME:-default} or "
+                "${file:/path}, and $${ for a literal ${"
+            )
         ]
 
     def test_an_empty_file_is_refused(self) -> None:

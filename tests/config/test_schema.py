@@ -164,3 +164,14 @@ def test_a_type_that_is_listed_but_not_found_is_a_mistake_of_the_programmer() ->
 
     with pytest.raises(LookupError, match="the check type ping is listed but not found"):
         describe_configuration(Forgetful(TYPES.known))
+
+
+def test_a_service_that_is_listed_and_not_found_is_a_bug() -> None:
+    class Empty:
+        def find(self, name: str) -> None: ...
+
+        def names(self) -> list[str]:
+            return ["slack"]
+
+    with pytest.raises(LookupError, match="the service slack is listed but not found"):
+        describe_configuration(TYPES, Empty())

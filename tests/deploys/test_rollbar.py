@@ -15,8 +15,6 @@ from tests.deploys.stand_ins import Misbehaviour, RollbarStandIn
 from tests.deploys.stand_ins.base import TOKEN
 from tests.deploys.stand_ins.rollbar import READ_TOKEN
 
-NOW = time.time()
-
 
 class TestRollbar(ServiceContract):
     outcomes = {  # noqa: RUF012 - the contract says that it is a class variable
@@ -85,7 +83,7 @@ class TestRollbar(ServiceContract):
         assert await service.tell(announcement(STARTED), {}, send) == {"deploy_id": "17"}
 
     async def test_a_lost_answer_is_found_again(self, seeing: Finds, stand_in: RollbarStandIn) -> None:
-        now = announcement(STARTED, started_at=NOW)
+        now = announcement(STARTED, started_at=time.time())
         assert await seeing.find(now, send) is None
         stand_in.misbehave(Misbehaviour.LOSE_ANSWER, times=1)
         with pytest.raises(DeliveryError):
@@ -94,37 +92,37 @@ class TestRollbar(ServiceContract):
         found = await seeing.find(now, send)
 
         assert found == {"deploy_id": "1000"}
-        assert await seeing.find(announcement(SUCCEEDED, started_at=NOW), send) is None
-        await seeing.tell(announcement(SUCCEEDED, started_at=NOW), found, send)
-        assert await seeing.find(announcement(SUCCEEDED, started_at=NOW), send) == found
+        assert await seeing.find(announcement(SUCCEEDED, started_at=time.time()), send) is None
+        await seeing.tell(announcement(SUCCEEDED, started_at=time.time()), found, send)
+        assert await seeing.find(announcement(SUCCEEDED, started_at=time.time()), send) == found
         assert (self.told(stand_in), stand_in.refusals) == (["succeeded"], [])
 
     async def test_an_earlier_deploy_of_the_same_revision_is_another(self, seeing: Finds) -> None:
         await seeing.tell(announcement(STARTED), {}, send)
 
-        assert await seeing.find(announcement(STARTED, started_at=NOW + 3600), send) is None
+        assert await seeing.find(announcement(STARTED, started_at=time.time() + 3600), send) is None
 
     async def test_nothing_is_found_without_a_token_to_read(
         self, service: Finds, stand_in: RollbarStandIn
     ) -> None:
         await tell_all(service, (STARTED,))
 
-        assert await service.find(announcement(STARTED, started_at=NOW), send) is None
+        assert await service.find(announcement(STARTED, started_at=time.time()), send) is None
         assert len(stand_in.requests) == 1
 
     async def test_an_end_without_a_receipt_updates_what_a_pipeline_has_started(
         self, seeing: Service, stand_in: RollbarStandIn
     ) -> None:
-        await seeing.tell(announcement(STARTED, started_at=NOW), {}, send)
-        of_pods = announcement(SUCCEEDED, started_at=NOW + OPEN_FOR - 1)
+        await seeing.tell(announcement(STARTED, started_at=time.time()), {}, send)
+        of_pods = announcement(SUCCEEDED, started_at=time.time() + OPEN_FOR - 30)
 
         assert await seeing.tell(of_pods, {}, send) == {"deploy_id": "1000"}
         assert self.told(stand_in) == ["succeeded"]
 
     async def test_a_start_of_long_ago_is_left_alone(self, seeing: Service, stand_in: RollbarStandIn) -> None:
-        await seeing.tell(announcement(STARTED, started_at=NOW), {}, send)
+        await seeing.tell(announcement(STARTED, started_at=time.time()), {}, send)
 
-        await seeing.tell(announcement(SUCCEEDED, started_at=NOW + OPEN_FOR + 60), {}, send)
+        await seeing.tell(announcement(SUCCEEDED, started_at=time.time() + OPEN_FOR + 60), {}, send)
 
         assert self.told(stand_in) == ["started", "succeeded"]
 
