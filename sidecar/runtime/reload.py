@@ -103,10 +103,12 @@ class Reloader:
         while True:
             was_woken = await self._pause(POLL)
             found = await self._settled()
-            if was_woken or found != self._seen or self._is_worth_another_try():
-                await self._reload(found)
-            else:
-                self._seen = found
+            is_news = was_woken or found != self._seen or self._is_worth_another_try()
+            await (self._reload(found) if is_news else self._keep(found))
+
+    async def _keep(self, found: Mapping[Path, Sight]) -> None:
+        """Remember files that hold the same, under another inode perhaps."""
+        self._seen = found
 
     def _is_worth_another_try(self) -> bool:
         return bool(self._refusal) and self._clock.monotonic() >= self._refused_at + RETRY

@@ -142,3 +142,9 @@ def test_the_page_of_a_commit_is_made_of_its_revision() -> None:
     deploy = config("feature/a b", commit_url="https://git.test/{revision}", user="ada", comment="why")
 
     assert deploy.origin == Origin(user="ada", comment="why", commit_url="https://git.test/feature/a%20b")
+
+
+def test_a_key_that_is_malformed_is_told_though_a_pipeline_knows_it() -> None:
+    text = "deploy: {service: builds, environment: production, revision: '${'}\n"
+
+    assert any("has a '${' without its '}'" in each for each in problems(text, otherwise={"revision": "abc"}))

@@ -161,7 +161,9 @@ async def test_the_garbage_collector_rests_until_the_listeners_are_open(tmp_path
     config.write_text(f"ungated: true\nserver: {{port: {port}, admin_port: {free_port()}}}\nchecks: []\n")
     script = (
         "import gc, sys, threading, time\n"
-        "from sidecar import app, __main__\n"
+        "from sidecar import __main__\n"
+        "from sidecar.app import server as app\n"
+        "from sidecar.app.ending import leave\n"
         "def bind(*where, real=app.bind):\n"
         "    print('binding', gc.isenabled())\n"
         "    return real(*where)\n"
@@ -169,7 +171,7 @@ async def test_the_garbage_collector_rests_until_the_listeners_are_open(tmp_path
         "    while gc.isenabled(): time.sleep(0.01)\n"
         "    while not gc.isenabled(): time.sleep(0.01)\n"
         "    print('serving', gc.get_freeze_count() > 0)\n"
-        "    app.leave(0)\n"
+        "    leave(0)\n"
         "app.bind = bind\n"
         f"sys.argv = ['sidecar', 'serve', '--config', {str(config)!r}]\n"
         "threading.Thread(target=look, daemon=True).start()\n"
