@@ -45,6 +45,12 @@ def breakable_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ser
 
 
 @pytest.fixture(scope="module")
+def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Yield one that has just begun: the clock of its refusals stands still, and is taken for a wrong one."""
+    yield from _running(S3Server(tmp_path_factory.mktemp("s3")))
+
+
+@pytest.fixture(scope="module")
 def breakable_s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """Yield the module's stand-in for S3."""
     yield from _running(S3Server(tmp_path_factory.mktemp("s3")))
