@@ -23,7 +23,7 @@ from typing import Final
 
 from sidecar.config.deploy import ServiceConfig, ServiceType
 from sidecar.core.announcement import Announcement
-from sidecar.core.deploy import DeployEvent, Receipt
+from sidecar.core.deploy import BAD_NEWS, DeployEvent, Receipt
 from sidecar.deploys import _words
 from sidecar.deploys._service import Cluster, DeliveryError, Send
 from sidecar.kube.client import ApiServer
@@ -38,7 +38,6 @@ REASONS: Final = {
     DeployEvent.FAILED: "DeployFailed",
     DeployEvent.TIMED_OUT: "DeployTimedOut",
 }
-TROUBLE: Final = frozenset({DeployEvent.FAILED, DeployEvent.TIMED_OUT})
 TRY_AGAIN: Final = frozenset({401, 408, 429})
 """Refusals that another attempt may not meet: a token rotates, and a busy API server turns clients away."""
 RIGHT: Final = "allow the pod's service account to create events of events.k8s.io, as k8s/deploys does"
@@ -70,7 +69,7 @@ class KubernetesEvent:
         return Event(
             name=f"deploy-{word}.{announcement.key}",
             pod=self._pod,
-            type=EventType.WARNING if announcement.event in TROUBLE else EventType.NORMAL,
+            type=EventType.WARNING if announcement.event in BAD_NEWS else EventType.NORMAL,
             reason=REASONS[announcement.event],
             action=ACTION,
             note=summarize([*_sentences(announcement)]),
