@@ -2,7 +2,7 @@
 
 Simulated in virtual time: 10,000 pods that start within 10s and live an hour, each with one check of 10s and
 the default threshold, on a dependency that dies for 5 minutes. What decides is the real code: `settle`,
-`next_delay`, `vary` and `delay_after_loss`. What waits is a queue of events instead of 10,000 event loops:
+`varied_delay` and `delay_after_loss`. What waits is a queue of events instead of 10,000 event loops:
 `tests/benchmarks` compares it with the real `CheckLoop` in virtual time. Against: the mean of requests a
 second at the dependency while nothing happens.
 """
@@ -19,8 +19,8 @@ from benchmarks.client import undisturbed
 from benchmarks.rows import Effort, Findings, Plot, Row, Target
 from sidecar.core.check import Reason
 from sidecar.core.result import Outcome, Result
-from sidecar.core.state import State, next_delay, settle
-from sidecar.runtime.scheduler import delay_after_loss, vary
+from sidecar.core.state import State, settle
+from sidecar.runtime.scheduler import delay_after_loss, varied_delay
 
 QUESTION: Final = "What does a fleet do to a dependency?"
 PODS: Final = 10_000
@@ -91,8 +91,10 @@ class Fleet:
             failure_threshold=FAILURE_THRESHOLD,
             success_threshold=1,
         )
-        delay = next_delay(pod.state, interval=INTERVAL, failure_threshold=FAILURE_THRESHOLD)
-        self._plan(number, ended + vary(delay, self._dice))
+        delay = varied_delay(
+            pod.state, interval=INTERVAL, failure_threshold=FAILURE_THRESHOLD, dice=self._dice
+        )
+        self._plan(number, ended + delay)
 
     def _lose(self) -> None:
         """Every pod loses its connection at the moment of the death, and comes back with a question."""

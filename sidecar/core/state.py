@@ -66,7 +66,7 @@ def settle(state: State, result: Result, *, failure_threshold: int, success_thre
 
 
 def next_delay(state: State, *, interval: float, failure_threshold: int) -> float:
-    """Return the seconds from the end of the last run to the next, before jitter.
+    """Return the seconds from the end of the last run to the next, before it is varied.
 
     Up: so that runs start an `interval` apart, with never less rest than a retry gets. Unsettled: a second.
     Settled down: a second, doubling to 5s or the interval if that is shorter, and to 30s where

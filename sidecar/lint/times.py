@@ -13,7 +13,7 @@ from sidecar.config.model import Config, DrainConfig
 from sidecar.core.state import RETRY_DELAY, RETRY_DELAY_LIMIT
 from sidecar.lint.pod import Pod, Probe
 from sidecar.runtime.runner import CANCEL_GRACE
-from sidecar.runtime.scheduler import JITTER, LOSS_SPACING, LOSS_SPREAD
+from sidecar.runtime.scheduler import LOSS_SPACING, LOSS_SPREAD, SPREAD
 
 BACK_OFF: Final = 10
 """Seconds that the kubelet waits before it starts a container again."""
@@ -75,11 +75,11 @@ class Outage:
         its next run.
         """
         timeouts = Range(check.timeout, check.timeout + CANCEL_GRACE).times(check.failure_threshold)
-        retries = _varied(min(RETRY_DELAY, check.interval))
+        retries = _retry(min(RETRY_DELAY, check.interval))
         failing = retries.times(check.failure_threshold - 1) + _flips(probe, probe.failure_threshold)
         succeeding = retries.times(check.success_threshold - 1) + _flips(probe, probe.success_threshold)
-        next_run = Range(0, _varied(check.interval).most)
-        next_retry = Range(0, _varied(min(check.interval, RETRY_DELAY_LIMIT)).most)
+        next_run = Range(0, check.interval * (1 + SPREAD / 2))
+        next_retry = Range(0, _retry(min(check.interval, RETRY_DELAY_LIMIT)).most)
         noticed = Range(0, max(LOSS_SPACING, LOSS_SPREAD)) if is_held else next_run
         return cls(
             killed=noticed + failing + IN_ENDPOINTS,
@@ -153,8 +153,8 @@ def _flips(probe: Probe, threshold: int) -> Range:
     return Range((threshold - 1) * probe.period, threshold * probe.period)
 
 
-def _varied(delay: float) -> Range:
-    return Range(delay * (1 - JITTER), delay * (1 + JITTER))
+def _retry(delay: float) -> Range:
+    return Range(delay, delay * (1 + SPREAD))
 
 
 def _exact(seconds: float) -> float:

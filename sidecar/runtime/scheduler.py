@@ -8,7 +8,7 @@ from random import Random
 from typing import Any, Final, Never
 
 from sidecar.config.check import CheckConfig, CheckType
-from sidecar.core.state import State, next_delay
+from sidecar.core.state import State, Status, next_delay
 from sidecar.runtime.board import Board
 from sidecar.runtime.changes import Changes
 from sidecar.runtime.clock import Clock
@@ -18,17 +18,24 @@ from sidecar.runtime.pulse import Pulse
 from sidecar.runtime.runner import CANCEL_GRACE, Runner
 from sidecar.support.driver import Driver
 
-JITTER: Final = 0.1
-"""Share by which every delay varies, so that a thousand pods do not step in time."""
+SPREAD: Final = 0.2
+"""Share of a delay that its end varies by, so that a thousand pods do not step in time."""
 LOSS_SPREAD: Final = 0.5
 """Seconds within which the pods of a fleet come back with a run after they all lost one server."""
 LOSS_SPACING: Final = 1.0
 """Seconds at least from a run that a loss caused to the next: some servers close after every answer."""
 
 
-def vary(delay: float, dice: Random) -> float:
-    """Return `delay`, give or take a tenth."""
-    return delay * dice.uniform(1 - JITTER, 1 + JITTER)
+def varied_delay(state: State, *, interval: float, failure_threshold: int, dice: Random) -> float:
+    """Return the seconds from the end of a run to the next, give or take a tenth.
+
+    To a retry a fifth is given and nothing taken: so a fleet asks a dependency that is dead, or just back,
+    less than twice as often as one that is well.
+    """
+    delay = next_delay(state, interval=interval, failure_threshold=failure_threshold)
+    is_well = state.status is Status.UP and state.last is not None and state.last.is_success
+    earliest = 1.0 - SPREAD / 2 if is_well else 1.0
+    return delay * dice.uniform(earliest, earliest + SPREAD)
 
 
 def delay_after_loss(rest: float, since_last: float, dice: Random) -> float:
@@ -80,9 +87,12 @@ class CheckLoop:
 
     def delay_after(self, state: State) -> float:
         """Return the seconds to the next run of a check in this state."""
-        config = self._config
-        delay = next_delay(state, interval=config.interval, failure_threshold=config.failure_threshold)
-        return vary(delay, self._shared.dice)
+        return varied_delay(
+            state,
+            interval=self._config.interval,
+            failure_threshold=self._config.failure_threshold,
+            dice=self._shared.dice,
+        )
 
     async def _run_once(self) -> float:
         """Run and record; return the seconds to the next run."""

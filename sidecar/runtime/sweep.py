@@ -8,11 +8,11 @@ from typing import Any
 
 from sidecar.config.check import CheckConfig, CheckType
 from sidecar.core.result import Result
-from sidecar.core.state import State, next_delay, settle
+from sidecar.core.state import State, settle
 from sidecar.runtime.imports import Imports
 from sidecar.runtime.pacer import Pacer
 from sidecar.runtime.runner import Runner
-from sidecar.runtime.scheduler import vary
+from sidecar.runtime.scheduler import varied_delay
 
 Report = Callable[[CheckConfig, Result], None]
 
@@ -73,5 +73,8 @@ async def _run_until_success(
         if result.is_success or not is_patient:
             return
         state = settle(state, result, failure_threshold=config.failure_threshold, success_threshold=1)
-        delay = next_delay(state, interval=config.interval, failure_threshold=config.failure_threshold)
-        await asyncio.sleep(vary(delay, dice))
+        await asyncio.sleep(
+            varied_delay(
+                state, interval=config.interval, failure_threshold=config.failure_threshold, dice=dice
+            )
+        )

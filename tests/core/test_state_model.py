@@ -113,8 +113,8 @@ class History(RuleBasedStateMachine):
             failure_threshold=self.failure_threshold,
         )
 
-        jittered = 1.1 * self.expected_delay()
-        assert stale == inf if self.last is None else stale > self.now + jittered + self.timeout
+        spread = 1.2 * self.expected_delay()
+        assert stale == inf if self.last is None else stale > self.now + spread + self.timeout
 
 
 TestHistory = History.TestCase

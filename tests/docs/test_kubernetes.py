@@ -18,7 +18,7 @@ from sidecar.lint.reading import read_workloads
 from sidecar.lint.rules import examine
 from sidecar.lint.surroundings import Loader
 from sidecar.lint.times import CLOSING, START, Outage, drain_time, exit_time
-from sidecar.runtime.scheduler import JITTER
+from sidecar.runtime.scheduler import SPREAD
 from tests.docs.examples import ROOT
 from tests.k8s.styles import STYLES, Shipped, style
 
@@ -95,7 +95,7 @@ def test_the_times_of_a_good_rollout_follow_from_the_manifest() -> None:
     )
     [app] = [check for check in config_of(shipped).checks if check.name == "app"]
     back = Outage.of(app, ready, is_held=False).back
-    later = RETRY_DELAY_LIMIT * (1 + JITTER) + start.period
+    later = RETRY_DELAY_LIMIT * (1 + SPREAD) + start.period
 
     assert times_under("A good rollout") == [
         "0s",

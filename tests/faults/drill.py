@@ -32,7 +32,7 @@ from sidecar.runtime.clock import Clock
 from sidecar.runtime.pulse import Pulse
 from sidecar.runtime.reload import ReloadRecord
 from sidecar.runtime.runner import CANCEL_GRACE
-from sidecar.runtime.scheduler import JITTER, Scheduler, Surroundings
+from sidecar.runtime.scheduler import SPREAD, Scheduler, Surroundings
 from sidecar.support.loop import SidecarLoop
 from sidecar.support.text import Redactor
 from sidecar.web.listeners import bind, serving
@@ -171,7 +171,7 @@ class Drill:
         assert self.kubelet.slowest < PATIENCE
         assert all(each.is_success for each in self.neighbours)
         assert max(each.duration for each in self.results) < self.deadline + CANCEL_GRACE + SLACK
-        assert self._longest_pause() < INTERVAL * (1 + JITTER) + SLACK
+        assert self._longest_pause() < INTERVAL * (1 + SPREAD) + SLACK
 
     def _is_settled(self, expected: Expected, *, since: int) -> bool:
         latest = self.results[since:][-RUNS:]

@@ -38,13 +38,13 @@ def test_the_times_are_sums_of_what_the_runner_the_scheduler_and_the_kubelet_do(
     computed = Outage.of(CheckConfig(name="db", type="any"), SHIPPED, is_held=True)
     bounds = (computed.killed, computed.silent, computed.back)
 
-    # Loss 0 to 1, or the next run 0 to 11, or the next retry 0 to 5.5; three timeouts of 2 and a tenth to
-    # cancel; two retries of 1, give or take a tenth; two probes 3 apart, or one; 1.5 to 3 to the proxies.
+    # Loss 0 to 1, or the next run 0 to 11, or the next retry 0 to 6; three timeouts of 2 and a tenth to
+    # cancel; two retries of 1 to 1.2; two probes 3 apart, or one; 1.5 to 3 to the proxies.
     assert [each.least for each in bounds] == pytest.approx(
-        [0 + 1.8 + 3 + 1.5, 0 + 6 + 1.8 + 3 + 1.5, 0 + 0 + 1.5]
+        [0 + 2 + 3 + 1.5, 0 + 6 + 2 + 3 + 1.5, 0 + 0 + 1.5]
     )
     assert [each.most for each in bounds] == pytest.approx(
-        [1 + 2.2 + 6 + 3, 11 + 6.3 + 2.2 + 6 + 3, 5.5 + 3 + 3]
+        [1 + 2.4 + 6 + 3, 11 + 6.3 + 2.4 + 6 + 3, 6 + 3 + 3]
     )
 
 
@@ -57,10 +57,10 @@ def test_a_check_that_holds_no_connection_notices_a_death_with_its_next_run() ->
     [
         ({"interval": 30.0}, ("6 to 13s", "12 to 51s", "1 to 12s")),
         ({"interval": 2.0}, ("6 to 13s", "12 to 20s", "1 to 9s")),
-        ({"interval": 0.5}, ("5 to 12s", "11 to 17s", "1 to 7s")),
+        ({"interval": 0.5}, ("5 to 12s", "11 to 18s", "1 to 7s")),
         ({"timeout": 5.0}, ("6 to 13s", "21 to 38s", "1 to 12s")),
         ({"failure_threshold": 1}, ("4 to 10s", "6 to 23s", "1 to 12s")),
-        ({"success_threshold": 3}, ("6 to 13s", "12 to 29s", "3 to 14s")),
+        ({"success_threshold": 3}, ("6 to 13s", "12 to 29s", "3 to 15s")),
     ],
 )
 def test_the_times_follow_the_checks_keys(keys: dict[str, Any], times: tuple[str, str, str]) -> None:

@@ -82,7 +82,7 @@ async def test_an_edited_check_begins_anew_at_once_and_gates_nothing_yet() -> No
         await asyncio.sleep(10)
         verdict = stage.board.verdict(Probe.READYZ, now())
 
-    assert began(checks["db"])[:3] == [0, 2.5, 3.5]
+    assert began(checks["db"])[:3] == [0, 2.5, 3.6]
     assert [(line.mark, line.text) for line in verdict.lines] == [("!", "new, not gating")]
 
 
@@ -129,7 +129,7 @@ async def test_a_lower_threshold_settles_with_the_next_run() -> None:
         await asyncio.sleep(2.5)
         before = stage.statuses()["db"]
         apply(stage, old, [config("db", failure_threshold=3)])
-        await asyncio.sleep(1.1)
+        await asyncio.sleep(1.2)
 
     assert (before, stage.statuses()["db"]) == (Status.UNKNOWN, Status.DOWN)
 

@@ -10,12 +10,13 @@ import pytest
 
 from sidecar.core.check import CheckFailed, Reason
 from sidecar.core.events import Event
-from sidecar.core.state import Status
+from sidecar.core.result import Outcome, Result
+from sidecar.core.state import State, Status, settle
 from sidecar.runtime.board import Board
 from sidecar.runtime.pacer import PACE
 from sidecar.runtime.pulse import Pulse
 from sidecar.runtime.runner import Runner
-from sidecar.runtime.scheduler import CheckLoop, Scheduler, Surroundings, vary
+from sidecar.runtime.scheduler import CheckLoop, Scheduler, Surroundings, varied_delay
 from tests.runtime.fakes import (
     Act,
     FakeCheck,
@@ -71,11 +72,11 @@ async def test_first_runs_are_paced_in_the_configured_order_and_hold_no_one_up()
 
 
 async def test_below_the_failure_threshold_retries_come_a_second_apart_and_then_doubling_to_five() -> None:
-    assert await began(FakeCheck(refused), until=25) == [0, 1, 2, 3, 5, 9, 14, 19, 24]
+    assert await began(FakeCheck(refused), until=25, share=0.0) == [0, 1, 2, 3, 5, 9, 14, 19, 24]
 
 
 async def test_refused_credentials_are_tried_at_last_every_thirty_seconds() -> None:
-    times = await began(FakeCheck(refuses_credentials), until=130)
+    times = await began(FakeCheck(refuses_credentials), until=130, share=0.0)
 
     assert times == [0, 1, 2, 3, 5, 9, 17, 33, 63, 93, 123]
 
@@ -83,14 +84,14 @@ async def test_refused_credentials_are_tried_at_last_every_thirty_seconds() -> N
 async def test_the_configured_thresholds_decide_when_it_is_settled() -> None:
     act = in_turn(refused, refused, nothing, nothing, refused)
 
-    times = await began(FakeCheck(act), until=30, failure_threshold=2, success_threshold=2)
+    times = await began(FakeCheck(act), until=29, share=0.0, failure_threshold=2, success_threshold=2)
 
     #  two failures: down; two successes a second apart: up; a failure an interval later; down again; doubling
-    assert times == [0, 1, 2, 3, 13, 14, 15, 17, 21, 26]
+    assert times == [0, 1, 2, 3, 12, 13, 14, 16, 20, 25]
 
 
 async def test_a_run_that_times_out_is_repeated_a_second_after_its_end() -> None:
-    assert await began(FakeCheck(for_ever), until=9) == [0, 3, 6]
+    assert await began(FakeCheck(for_ever), until=9, share=0.0) == [0, 3, 6]
 
 
 @pytest.mark.parametrize(
@@ -100,12 +101,21 @@ async def test_every_delay_varies_by_a_tenth(share: float, expected: list[float]
     assert await began(FakeCheck(nothing), until=34, share=share) == expected
 
 
-def test_a_varied_delay_is_anywhere_within_a_tenth_and_nowhere_else() -> None:
+@pytest.mark.parametrize(
+    ("outcome", "least", "most"), [(Outcome.SUCCESS, 9.0, 11.0), (Outcome.FAILURE, 1.0, 1.2)]
+)
+def test_a_delay_is_anywhere_within_its_spread_and_a_retry_is_never_early(
+    outcome: Outcome, least: float, most: float
+) -> None:
     dice = Random(7)  # noqa: S311 - any seed shows it
+    result = Result(outcome=outcome, finished_at=0.0, duration=0.0, time=0.0)
+    state = settle(State(), result, failure_threshold=3, success_threshold=1)
 
-    delays = [vary(10.0, dice) for _ in range(2000)]
+    delays = [varied_delay(state, interval=10.0, failure_threshold=3, dice=dice) for _ in range(2000)]
 
-    assert (9.0 <= min(delays) < 9.05, 10.95 < max(delays) <= 11.0) == (True, True)
+    edge = (most - least) / 100
+    assert least <= min(delays) < least + edge
+    assert most - edge < max(delays) <= most
 
 
 async def test_the_delays_of_two_checks_vary_each_for_itself() -> None:
@@ -216,7 +226,7 @@ async def test_a_loss_shortly_before_the_next_run_does_not_put_it_off() -> None:
 async def test_a_loss_does_not_put_off_a_retry() -> None:
     check = HoldingCheck(refused, lose=losing_at(1.0))
 
-    assert await began(check, until=2.3, share=1.0) == pytest.approx([0, 1.1, 2.2], abs=2 * PACE)
+    assert await began(check, until=2.5, share=1.0) == pytest.approx([0, 1.2, 2.4], abs=2 * PACE)
 
 
 async def test_after_a_loss_the_next_pause_is_a_whole_one() -> None:

@@ -17,7 +17,7 @@ from sidecar.runtime.board import Board
 from sidecar.runtime.changes import compare
 from sidecar.runtime.pulse import Pulse
 from sidecar.runtime.runner import CANCEL_GRACE
-from sidecar.runtime.scheduler import JITTER, LOSS_SPACING, Scheduler, Surroundings
+from sidecar.runtime.scheduler import LOSS_SPACING, SPREAD, Scheduler, Surroundings
 from tests.fuzz.profile import steps
 from tests.runtime.fakes import HoldingCheck, LoadedDie, config, for_ever, loop_clock, now
 from tests.runtime.virtual import VirtualLoop
@@ -200,13 +200,13 @@ class Fleet(RuleBasedStateMachine):
         assert self.pulse.overdue() == {}
         for entry in self.board.entries():
             planned = entry.next_run_at
-            limit = max(entry.config.interval, LOCKOUT_DELAY_LIMIT) * (1 + JITTER)
+            limit = max(entry.config.interval, LOCKOUT_DELAY_LIMIT) * (1 + SPREAD)
             assert planned is None or planned - self.loop.time() <= limit
 
     @invariant()
     def no_loss_makes_a_storm(self) -> None:
         """Of runs that nobody asked for, a loss adds one a second at most to those that are due anyway."""
-        least = LOSS_SPACING * (1 - JITTER) - SLACK
+        least = LOSS_SPACING * (1 - SPREAD / 2) - SLACK
         for name, built in self.dependencies.items():
             for began in (each.began for each in built):
                 for first, third in zip(began[:-2], began[2:], strict=True):

@@ -99,7 +99,7 @@ async def test_waiting_runs_what_fails_again_until_it_succeeds_and_what_succeede
 
     endings = await swept(checks, wait=60.0)
 
-    assert (endings, [len(check.began) for check in checks.values()], 1.8 <= now() <= 2.2) == (
+    assert (endings, [len(check.began) for check in checks.values()], 2.0 <= now() <= 2.4) == (
         {"late": SUCCESS, "good": SUCCESS},
         [3, 1],
         True,
@@ -112,9 +112,8 @@ async def test_waiting_retries_as_the_server_does_a_second_and_then_doubling() -
     await swept({"db": check}, wait=21.0)
 
     gaps = [after - before for before, after in zip(check.began, check.began[1:], strict=False)]
-    expected = [1, 1, 1, 2, 4, 5, 5]
-    assert [0.9 * e <= gap <= 1.1 * e for gap, e in zip(gaps, expected, strict=False)] == [True] * len(gaps)
-    assert len(gaps) in (6, 7)
+    expected = [1, 1, 1, 2, 4, 5]
+    assert [e <= gap <= 1.2 * e for gap, e in zip(gaps, expected, strict=False)] == [True] * len(expected)
 
 
 async def test_waiting_tries_refused_credentials_ever_more_rarely() -> None:
@@ -141,7 +140,7 @@ async def test_retries_vary_so_that_a_thousand_pods_do_not_step_in_time() -> Non
     await swept(checks, wait=60.0)
 
     gaps = {round(check.began[1] - check.began[0], 3) for check in checks.values()}
-    assert (min(gaps) >= 0.9, max(gaps) <= 1.1, len(gaps) > 25) == (True, True, True)
+    assert (min(gaps) >= 1.0, max(gaps) <= 1.2, len(gaps) > 25) == (True, True, True)
 
 
 async def test_a_success_below_the_success_threshold_is_enough() -> None:
