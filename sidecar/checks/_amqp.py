@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import quote
 
 from sidecar.checks._connect import Streams, close_now, connection_failure
-from sidecar.config.fields import Secret
+from sidecar.config.kinds.secret import Secret
 from sidecar.core.check import CheckFailed, Reason
 from sidecar.support.driver import Driver
 

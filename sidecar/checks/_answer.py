@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from sidecar.config.check import option
-from sidecar.config.fields import Regex, Schema, Text, shown
+from sidecar.config.fields import Regex, Text
 from sidecar.config.interpolate import Scalar
+from sidecar.config.kinds.kind import Schema, shown
 from sidecar.config.problems import Mistake, quoted
 from sidecar.config.shape import OneOrMany
 from sidecar.core.check import CheckFailed, Reason

@@ -8,7 +8,8 @@ from typing import Annotated, Final
 
 from sidecar.checks._broker import DEFAULT_EXCHANGE
 from sidecar.config.check import option
-from sidecar.config.fields import IntegerKind, Label
+from sidecar.config.fields import Label
+from sidecar.config.kinds.number import IntegerKind
 from sidecar.config.problems import Mistake, quoted
 
 Number = Annotated[int, IntegerKind()]

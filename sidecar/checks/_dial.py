@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sidecar.checks._connect import Streams, client_tls, connection_failures, open_connection
 from sidecar.config.check import TlsConfig
-from sidecar.config.fields import Url
+from sidecar.config.kinds.url import Url
 
 if TYPE_CHECKING:
     import ssl

@@ -20,7 +20,8 @@ from sidecar.checks._aiohttp import body_within, new_session, request_failures
 from sidecar.checks._answer import reason_of
 from sidecar.checks._connect import client_tls
 from sidecar.config.check import TlsConfig, UrlCheckConfig, option
-from sidecar.config.fields import Secret, Url, UrlKind
+from sidecar.config.kinds.secret import Secret
+from sidecar.config.kinds.url import Url, UrlKind
 from sidecar.config.problems import Mistake
 from sidecar.core.check import CheckFailed, Reason
 from sidecar.support.driver import Driver

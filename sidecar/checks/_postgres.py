@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from sidecar.checks._connect import connection_failure, connection_failures, open_socket
 from sidecar.checks._dial import TLS_GOODBYE
-from sidecar.config.fields import Secret, Url
+from sidecar.config.kinds.secret import Secret
+from sidecar.config.kinds.url import Url
 from sidecar.core.check import CheckFailed, Reason
 from sidecar.support.driver import Driver
 

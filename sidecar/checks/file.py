@@ -30,7 +30,9 @@ from typing import Annotated, Final
 
 from sidecar.checks._connect import strerror
 from sidecar.config.check import CheckConfig, CheckType, option
-from sidecar.config.fields import DurationKind, PatternKind, Text
+from sidecar.config.fields import Text
+from sidecar.config.kinds.number import DurationKind
+from sidecar.config.kinds.text import PatternKind
 from sidecar.config.problems import quoted
 from sidecar.core.check import CheckFailed, Reason
 from sidecar.support.text import show_age, show_duration

@@ -43,9 +43,11 @@ from sidecar.checks._aiohttp import aiohttp, beginning_of, new_session, request_
 from sidecar.checks._answer import ExpectConfig, judge_body, judge_headers, judge_status
 from sidecar.checks._connect import client_tls, strerror
 from sidecar.config.check import CheckType, UrlCheckConfig, option
-from sidecar.config.fields import FilePath, PatternKind, Url, UrlKind
+from sidecar.config.fields import FilePath
 from sidecar.config.headers import NOT_YOURS, Headers, header_rules
 from sidecar.config.interpolate import read_secret_file
+from sidecar.config.kinds.text import PatternKind
+from sidecar.config.kinds.url import Url, UrlKind
 from sidecar.config.problems import Mistake
 from sidecar.core.check import CheckFailed, Reason
 from sidecar.support.driver import Driver

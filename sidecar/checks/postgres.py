@@ -71,7 +71,8 @@ from sidecar.checks._connect import client_tls
 from sidecar.checks._postgres import Link, Login, TlsMode, asyncpg, reason_of
 from sidecar.checks._postgres_rules import Ask, MigrationsConfig, UniqueConfig
 from sidecar.config.check import CheckType, TlsConfig, UrlCheckConfig, option
-from sidecar.config.fields import Span, Url, UrlKind
+from sidecar.config.fields import Span
+from sidecar.config.kinds.url import Url, UrlKind
 from sidecar.config.problems import Mistake, unknown
 from sidecar.core.check import CheckFailed, Reason
 from sidecar.core.finding import Finding, Standing

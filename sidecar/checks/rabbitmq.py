@@ -46,7 +46,8 @@ from sidecar.checks._amqp import Link, aiormq
 from sidecar.checks._connect import Streams
 from sidecar.checks._dial import TLS_SCHEMES, Dialer
 from sidecar.config.check import CheckType, UrlCheckConfig, option
-from sidecar.config.fields import Label, Url, UrlKind
+from sidecar.config.fields import Label
+from sidecar.config.kinds.url import Url, UrlKind
 from sidecar.config.problems import Mistake
 from sidecar.core.check import CheckFailed, Reason
 

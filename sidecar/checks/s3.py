@@ -72,7 +72,9 @@ from sidecar.checks._aws import (
 from sidecar.checks._connect import client_tls
 from sidecar.checks._s3_answers import answers_told_apart, headers_of, is_older, is_same_object
 from sidecar.config.check import CheckConfig, CheckType, TlsConfig, option
-from sidecar.config.fields import Label, PatternKind, SecretText, Span, Url, UrlKind
+from sidecar.config.fields import Label, SecretText, Span
+from sidecar.config.kinds.text import PatternKind
+from sidecar.config.kinds.url import Url, UrlKind
 from sidecar.config.problems import Mistake
 from sidecar.core.check import CheckFailed, Reason
 from sidecar.support.text import Redactor

@@ -26,7 +26,8 @@ from typing import Annotated, Final
 
 from sidecar.checks._connect import client_tls, close_now, connection_failures, open_connection, open_socket
 from sidecar.config.check import CheckConfig, CheckType, TlsConfig, option
-from sidecar.config.fields import DurationKind, Host, Port
+from sidecar.config.fields import Host, Port
+from sidecar.config.kinds.number import DurationKind
 from sidecar.config.problems import Mistake
 from sidecar.core.check import Reason
 from sidecar.support.net import show_address

@@ -8,8 +8,9 @@ import click
 
 from sidecar.cli._address import host_of
 from sidecar.config.deploy import DeployConfig
-from sidecar.config.fields import DurationKind, Kind
 from sidecar.config.interpolate import Part, Scalar
+from sidecar.config.kinds.kind import Kind
+from sidecar.config.kinds.number import DurationKind
 from sidecar.config.problems import Mistake
 from sidecar.config.shape import keys_of, unwrap
 

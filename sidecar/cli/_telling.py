@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from sidecar.config.fields import Secret
+from sidecar.config.kinds.secret import Secret
 from sidecar.deploys._once import Ending, Rehearsal, Told
 from sidecar.deploys._service import Request
 from sidecar.support.text import STARS

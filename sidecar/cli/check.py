@@ -20,8 +20,8 @@ from sidecar.cli._configuration import (
 )
 from sidecar.cli._table import as_table
 from sidecar.config.check import CheckConfig
-from sidecar.config.fields import DurationKind
 from sidecar.config.interpolate import Part, Scalar
+from sidecar.config.kinds.number import DurationKind
 from sidecar.config.model import Config
 from sidecar.config.problems import Mistake, unknown
 from sidecar.core.result import Outcome, Result

@@ -14,8 +14,8 @@ from sidecar.app.once import can_explain, can_sample, explain_once
 from sidecar.checks import InstalledTypes
 from sidecar.cli._configuration import EXIT_FAILURE, config_option, exit_on_problems, read_configuration
 from sidecar.config.check import CheckConfig
-from sidecar.config.fields import DurationKind
 from sidecar.config.interpolate import Part, Scalar
+from sidecar.config.kinds.number import DurationKind
 from sidecar.config.model import Config
 from sidecar.config.problems import Mistake, unknown
 from sidecar.core.finding import Finding, Standing

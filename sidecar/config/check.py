@@ -5,19 +5,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import MISSING, dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
-from sidecar.config.fields import (
-    Count,
-    Duration,
-    FilePath,
-    Host,
-    Label,
-    Name,
-    Secret,
-    SecretText,
-    Span,
-    Text,
-    Url,
-)
+from sidecar.config.fields import Count, Duration, FilePath, Host, Label, Name, SecretText, Span, Text
+from sidecar.config.kinds.secret import Secret
+from sidecar.config.kinds.url import Url
 from sidecar.config.problems import Mistake
 from sidecar.core.check import Check, Reason
 from sidecar.core.verdict import Gate

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from sidecar.config.check import option
 from sidecar.config.fields import Identity, Label, Name, Revision, Span
-from sidecar.config.page import REVISION, CommitPage, Page
+from sidecar.config.kinds.page import REVISION, CommitPage, Page
 from sidecar.config.problems import Mistake
 from sidecar.config.redis import RedisEndpoint
 from sidecar.config.shape import AtLeastOne

@@ -4,8 +4,9 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Final
 
-from sidecar.config.fields import Schema, Secret, SecretKind
 from sidecar.config.interpolate import Scalar
+from sidecar.config.kinds.kind import Schema
+from sidecar.config.kinds.secret import Secret, SecretKind
 from sidecar.config.problems import Mistake, quoted
 
 NOT_YOURS: Final[Mapping[str, str]] = {

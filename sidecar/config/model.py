@@ -19,9 +19,8 @@ from sidecar.config.fields import (
     Port,
     Span,
     SwitchableSpan,
-    Url,
-    UrlKind,
 )
+from sidecar.config.kinds.url import Url, UrlKind
 from sidecar.config.problems import Mistake, Place, Problem
 from sidecar.support.net import is_loopback
 

@@ -12,8 +12,10 @@ from typing import Annotated, Any, Final, Protocol, get_args, get_origin
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from sidecar.config.document import DEPTH_LIMIT
-from sidecar.config.fields import ChoiceKind, FilePathKind, Kind
 from sidecar.config.interpolate import Outside, Scalar, interpolate
+from sidecar.config.kinds.choice import ChoiceKind
+from sidecar.config.kinds.kind import Kind
+from sidecar.config.kinds.text import FilePathKind
 from sidecar.config.problems import SHOWN_VALUE_LIMIT, Mistake, Place, Problem, quoted, unknown
 from sidecar.config.shape import (
     AtLeastOne,

@@ -7,7 +7,7 @@ from typing import Annotated, Final
 from urllib.parse import parse_qs
 
 from sidecar.config.check import Endpoint, option
-from sidecar.config.fields import Url, UrlKind
+from sidecar.config.kinds.url import Url, UrlKind
 from sidecar.config.problems import Mistake
 
 _NUMBER: Final = re.compile(r"[0-9]{0,9}")

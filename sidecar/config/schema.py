@@ -4,7 +4,7 @@ from typing import Any
 
 from sidecar.config.check import CheckConfig, CheckType, CheckTypes
 from sidecar.config.deploy import NO_SERVICES, ServiceType, ServiceTypes
-from sidecar.config.fields import Schema
+from sidecar.config.kinds.kind import Schema
 from sidecar.config.load import DEFAULT_KEYS
 from sidecar.config.model import Sections
 from sidecar.config.shape import describe, describe_section, keys_of

@@ -12,7 +12,10 @@ from enum import StrEnum
 from functools import cache
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
-from sidecar.config.fields import BooleanKind, ChoiceKind, IntegerKind, Kind, Schema, TextKind
+from sidecar.config.kinds.choice import BooleanKind, ChoiceKind
+from sidecar.config.kinds.kind import Kind, Schema
+from sidecar.config.kinds.number import IntegerKind
+from sidecar.config.kinds.text import TextKind
 
 Hint = Any
 """A type annotation."""

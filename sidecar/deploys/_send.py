@@ -10,7 +10,7 @@ from yarl import URL
 from sidecar import __version__
 from sidecar.checks._aiohttp import body_within, new_session, request_failures
 from sidecar.checks._connect import client_tls
-from sidecar.config.fields import Secret
+from sidecar.config.kinds.secret import Secret
 from sidecar.core.check import CheckFailed
 from sidecar.deploys._service import Answer, DeliveryError, Request
 from sidecar.support.net import show_address

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
 
-from sidecar.config.fields import Secret
+from sidecar.config.kinds.secret import Secret
 from sidecar.core.announcement import Announcement
 from sidecar.core.deploy import Receipt
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Annotated, Final
 
-from sidecar.config.fields import Url, UrlKind
+from sidecar.config.kinds.url import Url, UrlKind
 from sidecar.config.problems import Mistake
 
 _WEB: Final = (("https", 443), ("http", 80))

@@ -30,8 +30,10 @@ from urllib.parse import quote, urlencode
 
 from sidecar.config.check import option
 from sidecar.config.deploy import ServiceConfig, ServiceType
-from sidecar.config.fields import Label, Secret, Url
+from sidecar.config.fields import Label
 from sidecar.config.headers import Token
+from sidecar.config.kinds.secret import Secret
+from sidecar.config.kinds.url import Url
 from sidecar.config.problems import Mistake
 from sidecar.core.announcement import Announcement
 from sidecar.core.deploy import DeployEvent, Receipt

@@ -27,8 +27,10 @@ from urllib.parse import quote
 
 from sidecar.config.check import option
 from sidecar.config.deploy import ServiceConfig, ServiceType
-from sidecar.config.fields import Label, PatternKind, Url
+from sidecar.config.fields import Label
 from sidecar.config.headers import Token
+from sidecar.config.kinds.text import PatternKind
+from sidecar.config.kinds.url import Url
 from sidecar.config.problems import Mistake
 from sidecar.config.shape import OneOrMany
 from sidecar.core.announcement import Announcement

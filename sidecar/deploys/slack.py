@@ -27,8 +27,10 @@ from typing import Any, Final
 
 from sidecar.config.check import option
 from sidecar.config.deploy import ServiceConfig, ServiceType
-from sidecar.config.fields import Label, Secret, Url
+from sidecar.config.fields import Label
 from sidecar.config.headers import Token
+from sidecar.config.kinds.secret import Secret
+from sidecar.config.kinds.url import Url
 from sidecar.config.problems import Mistake
 from sidecar.core.announcement import Announcement
 from sidecar.core.deploy import DeployEvent, Receipt

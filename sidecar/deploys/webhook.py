@@ -34,9 +34,10 @@ from typing import Annotated, Any, Final
 
 from sidecar.config.check import option
 from sidecar.config.deploy import ServiceConfig, ServiceType
-from sidecar.config.fields import Schema, Secret, SecretKind
 from sidecar.config.headers import NOT_YOURS, Headers, header_rules
 from sidecar.config.interpolate import Scalar
+from sidecar.config.kinds.kind import Schema
+from sidecar.config.kinds.secret import Secret, SecretKind
 from sidecar.config.problems import Mistake
 from sidecar.core.announcement import Announcement
 from sidecar.core.deploy import DeployEvent, Receipt

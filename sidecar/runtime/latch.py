@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Final, Never
 
 from sidecar.config.check import CheckConfig
-from sidecar.config.fields import Secret
+from sidecar.config.kinds.secret import Secret
 from sidecar.runtime.board import Board
 from sidecar.runtime.changes import USE_KEYS
 from sidecar.runtime.news import News

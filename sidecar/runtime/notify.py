@@ -11,7 +11,7 @@ from typing import Final
 import aiohttp
 from aiohttp.resolver import ThreadedResolver
 
-from sidecar.config.fields import Url
+from sidecar.config.kinds.url import Url
 from sidecar.config.model import NotifyConfig
 from sidecar.support.thread import in_thread
 

@@ -3,7 +3,8 @@
 import pytest
 
 from sidecar.config.check import CheckConfig, TlsConfig
-from sidecar.config.fields import Secret, Url
+from sidecar.config.kinds.secret import Secret
+from sidecar.config.kinds.url import Url
 from sidecar.config.model import Config, ServerConfig
 from tests.config.world import TYPES, PingConfig, StoreConfig, read
 

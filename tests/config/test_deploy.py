@@ -4,9 +4,9 @@ import pytest
 
 from sidecar.config.cluster import asking_the_cluster
 from sidecar.config.deploy import ClaimBy, DeployConfig
+from sidecar.config.kinds.page import PageKind
 from sidecar.config.load import Source, load, load_deploy
 from sidecar.config.model import Config
-from sidecar.config.page import PageKind
 from sidecar.config.problems import ConfigError
 from sidecar.core.deploy import DeployEvent
 from sidecar.deploys import InstalledServices

@@ -2,9 +2,9 @@
 
 import pytest
 
-from sidecar.config.fields import Secret
 from sidecar.config.headers import NOT_YOURS, HeaderKind, TokenKind, header_rules
 from sidecar.config.interpolate import Outside, Scalar, interpolate
+from sidecar.config.kinds.secret import Secret
 from sidecar.config.problems import Mistake
 
 

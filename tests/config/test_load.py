@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from sidecar.config.check import CheckType
-from sidecar.config.fields import Secret, Url
+from sidecar.config.kinds.secret import Secret
+from sidecar.config.kinds.url import Url
 from sidecar.config.load import DEFAULT_KEYS, Source, load
 from sidecar.config.model import (
     Config,

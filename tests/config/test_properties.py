@@ -8,21 +8,15 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from sidecar.config.document import compose
-from sidecar.config.fields import (
-    NAME,
-    BooleanKind,
-    ChoiceKind,
-    DurationKind,
-    FilePathKind,
-    HostKind,
-    IntegerKind,
-    Kind,
-    RegexKind,
-    SecretKind,
-    TextKind,
-    UrlKind,
-)
+from sidecar.config.fields import NAME
 from sidecar.config.interpolate import Outside, Part, Scalar, interpolate
+from sidecar.config.kinds.choice import BooleanKind, ChoiceKind
+from sidecar.config.kinds.host import HostKind
+from sidecar.config.kinds.kind import Kind
+from sidecar.config.kinds.number import DurationKind, IntegerKind
+from sidecar.config.kinds.secret import SecretKind
+from sidecar.config.kinds.text import FilePathKind, RegexKind, TextKind
+from sidecar.config.kinds.url import UrlKind
 from sidecar.config.load import Source, load
 from sidecar.config.problems import ConfigError, Mistake, quoted
 from sidecar.support.text import Redactor

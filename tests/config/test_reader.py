@@ -8,7 +8,8 @@ import pytest
 
 from sidecar.config import reader as module
 from sidecar.config.check import TlsConfig
-from sidecar.config.fields import FilePath, Secret, SecretText, Text
+from sidecar.config.fields import FilePath, SecretText, Text
+from sidecar.config.kinds.secret import Secret
 from sidecar.config.problems import Place
 from sidecar.config.reader import FLAWED, PROBLEM_LIMIT, Reader, TooLargeError
 from sidecar.config.shape import OneOrMany

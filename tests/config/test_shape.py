@@ -6,7 +6,9 @@ from typing import Annotated, Any
 import pytest
 
 from sidecar.config.check import CheckConfig, TlsConfig, UrlCheckConfig, option
-from sidecar.config.fields import Duration, Secret, SecretText, Text, Url, UrlKind
+from sidecar.config.fields import Duration, SecretText, Text
+from sidecar.config.kinds.secret import Secret
+from sidecar.config.kinds.url import Url, UrlKind
 from sidecar.config.model import Sections
 from sidecar.config.shape import AtLeastOne, OneOrMany, describe, describe_section, keys_of, kind_of, show
 from tests.config.world import Mode, PingConfig

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from sidecar.checks import InstalledTypes
-from sidecar.config.fields import Url
+from sidecar.config.kinds.url import Url
 from sidecar.config.load import Source, load
 from sidecar.config.model import (
     Awaited,

@@ -10,18 +10,9 @@ from yaml.nodes import Node
 
 from sidecar.config.check import CheckConfig, CheckType, TlsConfig, UrlCheckConfig, option
 from sidecar.config.document import compose
-from sidecar.config.fields import (
-    Count,
-    FilePath,
-    Host,
-    Regex,
-    SecretText,
-    Span,
-    Text,
-    Url,
-    UrlKind,
-)
+from sidecar.config.fields import Count, FilePath, Host, Regex, SecretText, Span, Text
 from sidecar.config.interpolate import Outside, Scalar, interpolate
+from sidecar.config.kinds.url import Url, UrlKind
 from sidecar.config.load import Source, load
 from sidecar.config.model import Config
 from sidecar.config.problems import ConfigError, Mistake

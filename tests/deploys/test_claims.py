@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from sidecar.config.fields import Secret, Url
+from sidecar.config.kinds.secret import Secret
+from sidecar.config.kinds.url import Url
 from sidecar.config.redis import RedisEndpoint
 from sidecar.core.deploy import LEASE, Record
 from sidecar.deploys.claims.claim import Claim, ClaimError

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from sidecar.config.deploy import DeployConfig
-from sidecar.config.fields import Secret
+from sidecar.config.kinds.secret import Secret
 from sidecar.core.announcement import Origin
 from sidecar.core.deploy import DeployEvent
 from sidecar.deploys._discreet import SENTENCE_LIMIT, discreet

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from sidecar.config.deploy import ServiceConfig
-from sidecar.config.fields import Secret
+from sidecar.config.kinds.secret import Secret
 from sidecar.core.announcement import Announcement
 from sidecar.core.deploy import Deploy, DeployEvent, Receipt
 from sidecar.deploys._once import Ending, Patience, Rehearsal, Teller, Told

@@ -9,7 +9,7 @@ from urllib.parse import quote
 import pytest
 
 from sidecar import __version__
-from sidecar.config.fields import Secret
+from sidecar.config.kinds.secret import Secret
 from sidecar.deploys import _send
 from sidecar.deploys._send import LONGEST_RETRY_AFTER, send
 from sidecar.deploys._service import Answer, DeliveryError, Request

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sidecar.config.fields import Secret
+from sidecar.config.kinds.secret import Secret
 from sidecar.deploys._send import send
 from sidecar.deploys._service import Answer, DeliveryError, Request, as_json
 from tests.deploys.stand_ins import (

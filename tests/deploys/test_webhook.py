@@ -8,7 +8,7 @@ from typing import Any
 import jsonschema  # type: ignore[import-untyped]  # comes with check-jsonschema
 import pytest
 
-from sidecar.config.fields import Secret
+from sidecar.config.kinds.secret import Secret
 from sidecar.core.announcement import Announcement, Origin
 from sidecar.deploys import webhook
 from sidecar.deploys._send import send

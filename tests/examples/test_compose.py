@@ -10,8 +10,8 @@ import pytest
 import yaml
 
 from sidecar.checks import InstalledTypes
-from sidecar.config.fields import DurationKind
 from sidecar.config.interpolate import Part, Scalar
+from sidecar.config.kinds.number import DurationKind
 from sidecar.config.load import Source, load
 from sidecar.config.model import Config
 from sidecar.core.verdict import Gate

@@ -12,7 +12,8 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import RawTestServer
 
-from sidecar.config.fields import Secret, Url
+from sidecar.config.kinds.secret import Secret
+from sidecar.config.kinds.url import Url
 from sidecar.config.model import Awaited, DrainConfig, DrainReadyz, NotifyConfig, UntilConfig
 from sidecar.core.phase import Phase
 from sidecar.core.verdict import Answer, Gate, Probe

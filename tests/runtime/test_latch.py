@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 
 from sidecar.config.check import CheckConfig, TlsConfig
-from sidecar.config.fields import Secret, Url
+from sidecar.config.kinds.secret import Secret
+from sidecar.config.kinds.url import Url
 from sidecar.core.check import Reason
 from sidecar.core.verdict import Gate
 from sidecar.runtime.board import Board

@@ -1,6 +1,6 @@
 """Takes URLs apart: what a placeholder puts into the userinfo is data, and may hold any character.
 
-Knows which pieces came from outside the file; which schemes, hosts and ports are right is for `fields`.
+Knows which pieces came from outside the file; which schemes, hosts and ports are right is for `url`.
 """
 
 import re

@@ -6,24 +6,14 @@ from typing import Any
 
 import pytest
 
-from sidecar.config.fields import (
-    NAME,
-    BooleanKind,
-    ChoiceKind,
-    DurationKind,
-    FilePathKind,
-    HostKind,
-    IntegerKind,
-    Kind,
-    PatternKind,
-    RegexKind,
-    Secret,
-    SecretKind,
-    TextKind,
-    Url,
-    UrlKind,
-    shown,
-)
+from sidecar.config.fields import NAME
+from sidecar.config.kinds.choice import BooleanKind, ChoiceKind
+from sidecar.config.kinds.host import HostKind
+from sidecar.config.kinds.kind import Kind, shown
+from sidecar.config.kinds.number import DurationKind, IntegerKind
+from sidecar.config.kinds.secret import Secret, SecretKind
+from sidecar.config.kinds.text import FilePathKind, PatternKind, RegexKind, TextKind
+from sidecar.config.kinds.url import Url, UrlKind
 from sidecar.config.problems import Mistake
 from tests.config.world import Mode, scalar
 

@@ -5,8 +5,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Annotated, Final
 
-from sidecar.config.fields import Schema, UrlKind, shown
 from sidecar.config.interpolate import Part, Scalar
+from sidecar.config.kinds.kind import Schema, shown
+from sidecar.config.kinds.url import UrlKind
 from sidecar.config.problems import Mistake, quoted
 
 REVISION: Final = "{revision}"

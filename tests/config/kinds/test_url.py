@@ -2,7 +2,8 @@
 
 import pytest
 
-from sidecar.config.fields import Secret, Url, UrlKind
+from sidecar.config.kinds.secret import Secret
+from sidecar.config.kinds.url import Url, UrlKind
 from sidecar.config.problems import Mistake
 from tests.config.world import scalar
 

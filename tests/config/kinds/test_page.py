@@ -2,7 +2,7 @@
 
 import pytest
 
-from sidecar.config.page import REVISION, PageKind
+from sidecar.config.kinds.page import REVISION, PageKind
 from sidecar.config.problems import Mistake
 from tests.config.world import scalar
 
