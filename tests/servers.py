@@ -51,25 +51,25 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
     """Yield the session's Redis, without a password."""
-    yield from _running(RedisServer(tmp_path_factory.mktemp("redis")))
+    yield from running(RedisServer(tmp_path_factory.mktemp("redis")))
 
 
 @pytest.fixture(scope="session")
 def rabbit_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitServer]:
     """Yield the session's RabbitMQ."""
-    yield from _running(RabbitServer(tmp_path_factory.mktemp("rabbit")))
+    yield from running(RabbitServer(tmp_path_factory.mktemp("rabbit")))
 
 
 @pytest.fixture(scope="session")
 def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
     """Yield the session's PostgreSQL, which asks for passwords; its superuser's is `secret`."""
-    yield from _running(PostgresServer(tmp_path_factory.mktemp("postgres"), password="secret"))
+    yield from running(PostgresServer(tmp_path_factory.mktemp("postgres"), password="secret"))
 
 
 @pytest.fixture(scope="session")
 def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
     """Yield the session's stand-in for S3; any credentials are good."""
-    yield from _running(S3Server(tmp_path_factory.mktemp("s3")))
+    yield from running(S3Server(tmp_path_factory.mktemp("s3")))
 
 
 @pytest.fixture
@@ -111,7 +111,7 @@ def rabbit_config() -> Sequence[str]:
 def _rabbit_of_the_module(
     tmp_path_factory: pytest.TempPathFactory, rabbit_config: Sequence[str]
 ) -> Iterator[RabbitServer]:
-    yield from _running(RabbitServer(tmp_path_factory.mktemp("rabbit"), config=rabbit_config))
+    yield from running(RabbitServer(tmp_path_factory.mktemp("rabbit"), config=rabbit_config))
 
 
 @pytest.fixture(scope="session")
@@ -129,7 +129,8 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
     return make_certificates(tmp_path_factory.mktemp("certificates"))
 
 
-def _running(server: _Server) -> Iterator[_Server]:
+def running(server: _Server) -> Iterator[_Server]:
+    """Yield a server that runs; what it holds is thrown away at the end."""
     with ExitStack() as stack:
         yield _enter(stack, server)
 

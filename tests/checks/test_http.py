@@ -45,8 +45,8 @@ from tests.checks.contract import (
     run_once,
 )
 from tests.network import Address, Connection, Fake, FakeDns, refused, silent, talking
-from tests.network.fakes import first_of
-from tests.network.tls import Certificates, server_context
+from tests.network.fakes import pass_on
+from tests.network.tls import UNTRUSTED, Certificates, server_context
 
 
 def response(status: str = "200 OK", body: bytes = b"", **headers: str) -> bytes:
@@ -495,15 +495,7 @@ class TestTls:
         assert await self.ask(certificates, certificates.good) == SUCCESS
         assert await self.ask(certificates, certificates.good, host="localhost") == SUCCESS
 
-    @pytest.mark.parametrize(
-        ("name", "problem"),
-        [
-            ("expired", "certificate has expired"),
-            ("not_yet_valid", "certificate is not yet valid"),
-            ("unknown_ca", "unable to get local issuer certificate"),
-            ("wrong_name", "ip address mismatch, certificate is not valid for '127.0.0.1'."),
-        ],
-    )
+    @pytest.mark.parametrize(("name", "problem"), UNTRUSTED)
     async def test_a_bad_certificate(self, certificates: Certificates, name: str, problem: str) -> None:
         assert await self.ask(certificates, getattr(certificates, name)) == failed(
             Reason.TLS, f"SITE has a certificate that is not trusted: {problem}"
@@ -705,24 +697,6 @@ def refuse_handshake(listener: socket.socket, context: ssl.SSLContext) -> ssl.SS
     with contextlib.suppress(ssl.SSLError):
         wrapped.do_handshake()
     return wrapped
-
-
-async def pass_on(connection: Connection, target: Address) -> None:
-    """Pass bytes both ways between a client and a target until one of them ends."""
-    reader, writer = await asyncio.open_connection(target.host, target.port)
-
-    async def up() -> None:
-        while data := await connection.read():
-            writer.write(data)
-
-    async def down() -> None:
-        while data := await reader.read(65536):
-            await connection.send(data)
-
-    try:
-        await first_of(up(), down())
-    finally:
-        writer.transport.abort()
 
 
 def test_what_is_expected_shows_no_text_from_outside() -> None:

@@ -25,7 +25,7 @@ from tests.checks.contract import (
     run_once,
 )
 from tests.network import Address, FakeDns, silent
-from tests.network.tls import Certificates, server_context
+from tests.network.tls import UNTRUSTED, Certificates, server_context
 
 
 def failed(reason: Reason, message: str) -> tuple[Outcome, Reason, str]:
@@ -151,15 +151,7 @@ class TestCertificate:
 
         assert await self.ask(certificates, certificates.soon_expiring, **more) == outcome
 
-    @pytest.mark.parametrize(
-        ("name", "problem"),
-        [
-            ("expired", "certificate has expired"),
-            ("not_yet_valid", "certificate is not yet valid"),
-            ("unknown_ca", "unable to get local issuer certificate"),
-            ("wrong_name", "ip address mismatch, certificate is not valid for '127.0.0.1'."),
-        ],
-    )
+    @pytest.mark.parametrize(("name", "problem"), UNTRUSTED)
     async def test_a_bad_one(self, certificates: Certificates, name: str, problem: str) -> None:
         assert await self.ask(certificates, getattr(certificates, name)) == failed(
             Reason.TLS, f"SITE has a certificate that is not trusted: {problem}"

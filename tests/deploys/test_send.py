@@ -31,7 +31,7 @@ from tests.network import (
     silent,
     talking,
 )
-from tests.network.fakes import first_of
+from tests.network.fakes import pass_on
 from tests.network.tls import Certificates, server_context
 
 BROKEN_OFF: Final = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf"
@@ -315,22 +315,3 @@ async def test_requests_at_the_same_time_do_not_wait_for_each_other(site: Site) 
         stuck.cancel()
         await asyncio.wait({stuck})
     assert answers == [Answer(200, b"taken")] * 20
-
-
-async def pass_on(connection: Connection, target: Address) -> None:
-    """Pass bytes both ways between a client and a target until one of them ends."""
-    reader, writer = await asyncio.open_connection(target.host, target.port)
-
-    async def up() -> None:
-        while data := await connection.read():
-            writer.write(data)
-
-    async def down() -> None:
-        while data := await reader.read(65536):
-            await connection.send(data)
-
-    try:
-        await first_of(up(), down())
-    finally:
-        writer.transport.abort()
-        await asyncio.gather(writer.wait_closed(), return_exceptions=True)

@@ -10,6 +10,7 @@ from sidecar.checks import rabbitmq_inflight
 from tests.faults.dns_server import DnsServer
 from tests.faults.recording import Recorder
 from tests.faults.subjects import Servers, Subject
+from tests.servers import running
 from tools.servers import PostgresServer, RedisServer, S3Server, Server
 
 HERE: Final = Path(__file__).parent
@@ -35,37 +36,31 @@ def breakable(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
 @pytest.fixture(scope="module")
 def breakable_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """Yield the module's Redis."""
-    yield from _running(RedisServer(tmp_path_factory.mktemp("redis")))
+    yield from running(RedisServer(tmp_path_factory.mktemp("redis")))
 
 
 @pytest.fixture(scope="module")
 def breakable_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """Yield the module's PostgreSQL."""
-    yield from _running(PostgresServer(tmp_path_factory.mktemp("postgres"), password="secret"))
+    yield from running(PostgresServer(tmp_path_factory.mktemp("postgres"), password="secret"))
 
 
 @pytest.fixture(scope="module")
 def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """Yield one that has just begun: the clock of its refusals stands still, and is taken for a wrong one."""
-    yield from _running(S3Server(tmp_path_factory.mktemp("s3")))
+    yield from running(S3Server(tmp_path_factory.mktemp("s3")))
 
 
 @pytest.fixture(scope="module")
 def breakable_s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """Yield the module's stand-in for S3."""
-    yield from _running(S3Server(tmp_path_factory.mktemp("s3")))
+    yield from running(S3Server(tmp_path_factory.mktemp("s3")))
 
 
 @pytest.fixture(scope="module")
 def breakable_dns(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """Yield the module's DNS server."""
-    yield from _running(DnsServer(tmp_path_factory.mktemp("dns")))
-
-
-def _running(server: Server) -> Iterator[Server]:
-    with server:
-        yield server
-        server.kill()  # nobody needs its data any more
+    yield from running(DnsServer(tmp_path_factory.mktemp("dns")))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

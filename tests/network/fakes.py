@@ -310,6 +310,25 @@ async def answer_without_end(connection: Connection, data: bytes = RESPONSE) -> 
         await first_of(speak(), connection.until_closed())
 
 
+async def pass_on(connection: Connection, target: Address) -> None:
+    """Pass bytes both ways between a client and a target until one of them ends."""
+    reader, writer = await asyncio.open_connection(target.host, target.port)
+
+    async def up() -> None:
+        while data := await connection.read():
+            writer.write(data)
+
+    async def down() -> None:
+        while data := await reader.read(65536):
+            await connection.send(data)
+
+    try:
+        await first_of(up(), down())
+    finally:
+        writer.transport.abort()
+        await asyncio.gather(writer.wait_closed(), return_exceptions=True)
+
+
 async def first_of(*coroutines: Coroutine[Any, Any, object]) -> None:
     """Return, or raise, as the first of them does; the others are cancelled and have ended by then."""
     tasks = [asyncio.ensure_future(coroutine) for coroutine in coroutines]

@@ -10,6 +10,13 @@ import trustme
 from tools.servers import TlsFiles
 
 LOCAL = ("localhost", "127.0.0.1", "::1")
+UNTRUSTED = [
+    ("expired", "certificate has expired"),
+    ("not_yet_valid", "certificate is not yet valid"),
+    ("unknown_ca", "unable to get local issuer certificate"),
+    ("wrong_name", "ip address mismatch, certificate is not valid for '127.0.0.1'."),
+]
+"""The certificates that no client may trust, and what it says of each."""
 
 
 @dataclass(frozen=True, slots=True)
