@@ -13,7 +13,7 @@ from sidecar.core.check import CheckFailed, Reason
 from sidecar.core.finding import Finding, Standing
 
 MESSAGE_LIMIT: Final = 280
-"""Characters; the runner cuts a message at 300."""
+"""Characters, as many as a line of a log carries well."""
 
 
 class Rule(StrEnum):

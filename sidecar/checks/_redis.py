@@ -52,6 +52,7 @@ def new_connection(endpoint: RedisEndpoint) -> "Connection":
         protocol=2,
         socket_timeout=None,
         driver_info=None,
+        parser_class=redis.connection._AsyncRESP2Parser,  # noqa: SLF001 - hiredis would read past our bound
     )
     return connection
 

@@ -1,12 +1,14 @@
 """The check type `redis`, against real servers and against what real servers do in trouble."""
 
 import asyncio
+import os
 import random
 import socket
 import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import closing
+from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 from urllib.parse import quote
@@ -598,6 +600,30 @@ def test_the_file_imports_without_its_driver() -> None:
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
 
     assert done.stdout == "RedisConfig False\n"
+
+
+def test_an_installed_hiredis_reads_no_replies_past_our_bound(tmp_path: Path) -> None:
+    (tmp_path / "hiredis.py").write_text(
+        "__version__ = '9.9.9'\nclass NotEnoughData: ...\nclass PushNotification(list): ...\n"
+    )
+    program = (
+        "from redis.asyncio.connection import DefaultParser;"
+        "from sidecar.checks._redis import new_connection;"
+        "from sidecar.config.kinds.url import Url;"
+        "from sidecar.checks.redis import RedisConfig;"
+        "url = Url(scheme='redis', host='r', path='');"
+        "connection = new_connection(RedisConfig(name='r', type='redis', url=url));"
+        "print(DefaultParser.__name__, isinstance(connection._parser, DefaultParser))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+    )
+
+    assert done.stdout == "_AsyncHiredisParser False\n"
 
 
 def test_the_example_of_the_documentation_loads() -> None:
