@@ -22,7 +22,8 @@ from benchmarks.rows import Effort, Findings, Row, Target
 from benchmarks.subjects import SUBJECTS, Address, Ask, Subject
 from sidecar.checks import InstalledTypes
 from sidecar.config.check import CheckConfig
-from sidecar.config.load import Source, load
+from sidecar.config.load import load
+from sidecar.config.source import Source
 from sidecar.runtime.board import Board
 from sidecar.runtime.runner import Runner
 from sidecar.support.loop import SidecarLoop

@@ -22,8 +22,9 @@ from benchmarks.soak.memory import Look, Slope, block_slope, resident, rss_slope
 from sidecar.app.needs import find_type
 from sidecar.checks import InstalledTypes
 from sidecar.config.check import CheckConfig
-from sidecar.config.load import Source, load
+from sidecar.config.load import load
 from sidecar.config.model import Config
+from sidecar.config.source import Source
 from sidecar.core.result import Result
 from sidecar.runtime.board import Board
 from sidecar.runtime.clock import Clock

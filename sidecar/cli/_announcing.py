@@ -13,7 +13,7 @@ import click
 from sidecar.cli._configuration import EXIT_CONFIGURATION, EXIT_FAILURE, exit_on_problems, source_at
 from sidecar.cli._telling import as_json, as_text
 from sidecar.config.deploy import DeployConfig
-from sidecar.config.load import LoadedDeploy, load_deploy
+from sidecar.config.load_deploy import LoadedDeploy, load_deploy
 from sidecar.core.announcement import Announcement
 from sidecar.core.deploy import DeployEvent
 from sidecar.deploys import InstalledServices

@@ -11,9 +11,10 @@ import click
 
 from sidecar.checks import InstalledTypes
 from sidecar.config.document import SIZE_LIMIT
-from sidecar.config.load import Source, load
+from sidecar.config.load import load
 from sidecar.config.model import Config
 from sidecar.config.problems import ConfigError
+from sidecar.config.source import Source
 from sidecar.deploys import InstalledServices
 
 EXIT_FAILURE: Final = 1

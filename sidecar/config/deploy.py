@@ -166,17 +166,3 @@ class _NoServices:
 
 NO_SERVICES: Final = _NoServices()
 """For who reads configurations that announce nothing."""
-
-
-def advice_on_deploy(deploy: DeployConfig) -> Iterator[str]:
-    """Yield what is allowed and worth a second thought."""
-    if deploy.id is None and deploy.claim is not ClaimBy.KUBERNETES:
-        yield (
-            "has no id, so that rollbacks are not announced: a revision that was live before counts as the "
-            "same deploy; write id: with what the pipeline has another of each time, or claim: kubernetes"
-        )
-    if deploy.claim is ClaimBy.NONE and deploy.announce:
-        yield (
-            "claims nothing, so that every replica announces, and again after each restart; "
-            "write claim: kubernetes or claim: redis"
-        )

@@ -1,24 +1,24 @@
 """Reads a configuration: all of it or none, with every problem at once."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import cache
 from inspect import get_annotations
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
+from sidecar.config.advice import advice_on_check, advice_on_deploy
 from sidecar.config.check import CheckConfig, CheckTypes
-from sidecar.config.deploy import NO_SERVICES, DeployConfig, ServiceConfig, ServiceTypes, advice_on_deploy
-from sidecar.config.document import SIZE_LIMIT, compose
+from sidecar.config.deploy import NO_SERVICES, ServiceTypes
 from sidecar.config.fields import NAME
-from sidecar.config.interpolate import Outside, UnsetVariable, interpolate, read_secret_file
+from sidecar.config.interpolate import Outside, interpolate, read_secret_file
 from sidecar.config.model import Config, Sections
-from sidecar.config.problems import ConfigError, Mistake, Place, Problem, unknown
-from sidecar.config.reader import FLAWED, Family, Item, Reader, TooLargeError, what
+from sidecar.config.nodes import Item, what
+from sidecar.config.problems import Mistake, Place, Problem, unknown
+from sidecar.config.reader import FLAWED, Family, Reader
 from sidecar.config.shape import keys_of
+from sidecar.config.source import Source, new_reader, read_whole
 from sidecar.core.verdict import Gate
 
 DEFAULT_KEYS: Final = (
@@ -30,42 +30,6 @@ DEFAULT_KEYS: Final = (
     "success_threshold",
 )
 """The keys that the `defaults` block may have: those of every check that can have a default."""
-
-KEYS_OF_PODS: Final = frozenset({"claim", "redis"})
-"""Keys of the section `deploy` that a pipeline does not read: it claims nothing, and has no such secrets."""
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """The bytes of a configuration, and the name that its problems are shown with."""
-
-    name: str
-    content: bytes = field(repr=False)
-
-    @classmethod
-    def from_file(cls, path: Path, limit: int = SIZE_LIMIT) -> "Source":
-        """Read at most a byte more than `limit`, which is what a configuration may have.
-
-        Raises:
-            ConfigError: the file cannot be read.
-        """
-        try:
-            with path.open("rb") as file:
-                return cls(str(path), file.read(limit + 1))
-        except OSError as error:
-            sentence = f"cannot be read: {(error.strerror or 'unreadable').lower()}"
-            raise ConfigError([Problem(Place(str(path)), "", sentence)]) from error
-
-
-@dataclass(frozen=True, slots=True)
-class LoadedDeploy:
-    """The section `deploy` alone, and every text of it that must never be shown."""
-
-    deploy: DeployConfig
-    secrets: frozenset[str] = field(repr=False)
-
-
-T = TypeVar("T")
 
 
 def load(
@@ -83,94 +47,8 @@ def load(
     Raises:
         ConfigError: with every problem that was found.
     """
-    reader = _new_reader(source, Outside(environ, read_file), services)
-    return _whole_of(source, reader, f"is empty; {_TOP_LEVEL}", _Loading(reader, types).read)
-
-
-def load_deploy(
-    source: Source,
-    environ: Mapping[str, str],
-    *,
-    services: ServiceTypes,
-    given: Mapping[str, str] = MappingProxyType({}),
-    otherwise: Mapping[str, str] = MappingProxyType({}),
-) -> LoadedDeploy:
-    """Return the section `deploy` of a configuration, as a pipeline reads it: without the keys of pods.
-
-    Whatever else the file holds is not read. Keys in `given` are not read either, but are as they are given;
-    those in `otherwise` are so where the section leaves them out, or names a variable that is not set. Blocks
-    while it reads the secret files named there.
-
-    Raises:
-        ConfigError: with every problem of the section, or that there is none.
-    """
-    reader = _new_reader(source, Outside(environ), services)
-
-    def read(root: Node) -> LoadedDeploy | None:
-        items = (reader.items(root) if isinstance(root, MappingNode) else None) or {}
-        if "deploy" not in items:
-            reader.refuse(root, f"the key deploy is missing: {keys_of(Sections)['deploy'].doc}")
-            return None
-        with reader.at("deploy"):
-            deploy = _read_deploy(reader, items["deploy"].value, given, otherwise)
-        if deploy is None or reader.problems:
-            return None
-        return LoadedDeploy(deploy, frozenset(reader.secrets))
-
-    return _whole_of(source, reader, "is empty; write a mapping with the key deploy", read)
-
-
-def _read_deploy(
-    reader: Reader, node: Node, given: Mapping[str, str], otherwise: Mapping[str, str]
-) -> DeployConfig | None:
-    items = reader.items(node)
-    if items is None:
-        return None
-    read = {
-        name: item
-        for name, item in items.items()
-        if name not in KEYS_OF_PODS
-        and name not in given
-        and not (name in otherwise and _says_nothing(item.value, reader.outside))
-    }
-    deploy: DeployConfig | None = reader.read_items(node, read, DeployConfig, {**otherwise, **given})
-    return deploy
-
-
-def _says_nothing(node: Node, outside: Outside) -> bool:
-    """Whether a scalar is empty, or would be if the variables that it names were set."""
-    try:
-        return isinstance(node, ScalarNode) and not interpolate(node.value, outside).text
-    except UnsetVariable:
-        return True
-    except Mistake:
-        return False
-
-
-def _new_reader(source: Source, outside: Outside, services: ServiceTypes) -> Reader:
-    return Reader(source.name, outside, {ServiceConfig: Family("service", services)})
-
-
-def _whole_of(source: Source, reader: Reader, if_empty: str, read: Callable[[Node], T | None]) -> T:
-    """Return what `read` makes of the document; it returns None where the reader has problems.
-
-    Raises:
-        ConfigError: with every problem that was found.
-    """
-    root = compose(source.name, source.content)
-    if root is None:
-        raise ConfigError([_whole(source, if_empty)])
-    try:
-        found = read(root)
-    except TooLargeError as error:
-        raise ConfigError([*reader.problems, _whole(source, str(error))]) from error
-    if found is None:
-        raise ConfigError(reader.problems)
-    return found
-
-
-def _whole(source: Source, sentence: str) -> Problem:
-    return Problem(Place(source.name), "", sentence)
+    reader = new_reader(source, Outside(environ, read_file), services)
+    return read_whole(source, reader, f"is empty; {_TOP_LEVEL}", _Loading(reader, types).read)
 
 
 class _Loading:
@@ -326,7 +204,7 @@ class _Loading:
     def _advise(self, node: Node, check: CheckConfig, *, gates_are_given: bool) -> None:
         place, path = self._reader.place(node), f"checks.{check.name}.gates"
         self._advice.extend(
-            Problem(place, path, each) for each in _advice(check, gates_are_given=gates_are_given)
+            Problem(place, path, each) for each in advice_on_check(check, gates_are_given=gates_are_given)
         )
 
 
@@ -336,33 +214,6 @@ class _Remembered:
     def __init__(self, types: CheckTypes) -> None:
         self.find = cache(types.find)
         self.names = cache(types.names)
-
-
-def _advice(check: CheckConfig, *, gates_are_given: bool) -> Iterator[str]:
-    if check.hosts and not check.is_remote and Gate.STARTUP in check.gates:
-        yield (
-            f"holds back a start until {check.target} answers, which is inside the pod: a native sidecar or "
-            "an init container waits before the app is started, so that neither ever would; "
-            "write gates: readiness, or keep it where the sidecar is a plain container"
-        )
-    if check.is_about_file and Gate.STARTUP in check.gates:
-        yield (
-            f"holds back a start until {check.target} is as wanted: where the app writes it, a native "
-            "sidecar or an init container waits before the app is started, so that neither ever would; "
-            "write gates: [liveness, readiness], or keep it where the file is there before the app is"
-        )
-    if not check.is_remote:
-        return
-    if Gate.LIVENESS in check.gates:
-        yield (
-            f"an outage of {check.target} would restart the app, which cures nothing; "
-            "liveness is for the app itself: write gates: readiness or gates: startup"
-        )
-    if not gates_are_given and check.gates:
-        yield (
-            f"was left to the default, readiness: an outage of {check.target} takes every replica out of the "
-            "endpoints; write gates: startup to hold back a broken rollout only, or gates: readiness if meant"
-        )
 
 
 def _label(index: int, node: Node) -> str | int:

@@ -16,6 +16,7 @@ from sidecar.config.interpolate import Outside, Scalar, interpolate
 from sidecar.config.kinds.choice import ChoiceKind
 from sidecar.config.kinds.kind import Kind
 from sidecar.config.kinds.text import FilePathKind
+from sidecar.config.nodes import Item, is_nothing, is_plain, key_alone, what
 from sidecar.config.problems import SHOWN_VALUE_LIMIT, Mistake, Place, Problem, quoted, unknown
 from sidecar.config.shape import (
     AtLeastOne,
@@ -28,7 +29,7 @@ from sidecar.config.shape import (
     kind_of,
     unwrap,
 )
-from sidecar.support.text import STARS, one_line
+from sidecar.support.text import one_line
 
 STEP_LIMIT: Final = 100_000
 """Keys and elements read, aliases followed: a document whose aliases multiply is refused."""
@@ -40,7 +41,6 @@ NO_SECRETS: Final = frozenset({"", "true", "false", "null", "none"})
 _A_LIST: Final = "write a list, such as [a, b]"
 _A_MAPPING: Final = "write a mapping of keys and values"
 _UNFOLDS: Final = "unfolds into more than a configuration can need; write fewer or smaller aliases"
-_NULLS: Final = frozenset({"", "~", "null", "Null", "NULL"})
 _YAML_TAG: Final = "tag:yaml.org,2002:"
 _TAGS_WITHOUT_MEANING: Final = frozenset({f"{_YAML_TAG}{sort}" for sort in ("str", "seq", "map")})
 
@@ -102,9 +102,9 @@ class Reader:
         self.problems.append(Problem(self.place(node), path, sentence))
         return FLAWED
 
-    def refuse_unknown(self, item: "Item", known: Sequence[str]) -> None:
+    def refuse_unknown(self, item: Item, known: Sequence[str]) -> None:
         """Record that a key is none of those that are known."""
-        self.refuse(item.key, unknown("key", _key_alone(item.key.value), known))
+        self.refuse(item.key, unknown("key", key_alone(item.key.value), known))
 
     def place(self, node: Node) -> Place:
         """Return where `node` begins."""
@@ -146,7 +146,7 @@ class Reader:
     def read_items(
         self,
         node: Node,
-        items: Mapping[str, "Item"],
+        items: Mapping[str, Item],
         section: Section,
         fallback: Mapping[str, Any] | None = None,
         *,
@@ -168,7 +168,7 @@ class Reader:
             return FLAWED
         return self._construct(node, items, section, {**fallback, **values})
 
-    def member(self, node: Node, items: Mapping[str, "Item"], family: Family) -> Any | None:
+    def member(self, node: Node, items: Mapping[str, Item], family: Family) -> Any | None:
         """Return the member of a family that the key `type` names; None, and a problem, if there is none."""
         if "type" not in items:
             choices = ", ".join(family.members.names())
@@ -182,13 +182,13 @@ class Reader:
                 self.refuse(items["type"].value, sentence)
             return found
 
-    def read_known_keys(self, items: Mapping[str, "Item"], section: Section) -> None:
+    def read_known_keys(self, items: Mapping[str, Item], section: Section) -> None:
         """Find what is wrong with the keys of `section`, where it is not known which others there may be."""
         for name, key in keys_of(section).items():
             if name in items and name != "type":
                 self.read_key(items[name], key)
 
-    def items(self, node: Node, *, rule: str = _A_MAPPING) -> dict[str, "Item"] | None:
+    def items(self, node: Node, *, rule: str = _A_MAPPING) -> dict[str, Item] | None:
         """Return the keys of a mapping with their nodes, merges resolved.
 
         None, and a problem that ends with `rule`, if it is none.
@@ -206,7 +206,7 @@ class Reader:
                 self._refuse_twice(key, items[key.value].key)
             else:
                 items[key.value] = Item(key, value)
-        if "<<" in items and _is_plain(items["<<"].key):
+        if "<<" in items and is_plain(items["<<"].key):
             return {**self._merge(items.pop("<<").value), **items}
         return items
 
@@ -226,7 +226,7 @@ class Reader:
         if not isinstance(node, ScalarNode):
             self.refuse(node, f"{what(node)}; write a single value")
             return None
-        if _is_nothing(node):
+        if is_nothing(node):
             word = f"; put {node.value} in quotes if the word is meant" if node.value else ""
             self.refuse(node, f"{what(node)}; write one, or leave the key out{word}")
             return None
@@ -236,7 +236,7 @@ class Reader:
             self.refuse(node, mistake.sentence)
             return None
 
-    def read_key(self, item: "Item", key: "Key") -> Any:
+    def read_key(self, item: Item, key: "Key") -> Any:
         """Return the value of one key, or FLAWED."""
         with self.at(key.name):
             return self.read(item.value, key.hint)
@@ -299,7 +299,7 @@ class Reader:
             self.outside.name_file(value)
         return value
 
-    def _merge(self, node: Node) -> dict[str, "Item"]:
+    def _merge(self, node: Node) -> dict[str, Item]:
         """Return the keys that a `<<` brings; of several mappings the first that has a key gives it."""
         merged: dict[str, Item] = {}
         with self.at("<<"):
@@ -308,7 +308,7 @@ class Reader:
                 self._take_steps(len(merged))
         return merged
 
-    def _merged_items(self, node: Node) -> dict[str, "Item"]:
+    def _merged_items(self, node: Node) -> dict[str, Item]:
         if node in self._merging:
             self.refuse(node, "merges itself; remove the alias")
             return {}
@@ -333,16 +333,16 @@ class Reader:
         line = first.start_mark.line + 1
         self.refuse(
             key,
-            f"the key {quoted(_key_alone(key.value))} stands here twice, first in line {line}; remove one",
+            f"the key {quoted(key_alone(key.value))} stands here twice, first in line {line}; remove one",
         )
 
-    def _refuse_unknown_keys(self, items: Mapping[str, "Item"], known: Sequence[str]) -> None:
+    def _refuse_unknown_keys(self, items: Mapping[str, Item], known: Sequence[str]) -> None:
         for name, item in items.items():
             if name not in known:
                 self.refuse_unknown(item, sorted(known))
 
     def _construct(
-        self, node: Node, items: Mapping[str, "Item"], section: Section, values: Mapping[str, Any]
+        self, node: Node, items: Mapping[str, Item], section: Section, values: Mapping[str, Any]
     ) -> Any:
         built = section(**values)
         mistakes = list(built.rules()) if hasattr(built, "rules") else []
@@ -353,14 +353,6 @@ class Reader:
         return FLAWED if mistakes else built
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class Item:
-    """A key of a mapping, and its value."""
-
-    key: ScalarNode
-    value: Node
-
-
 class TooLargeError(Exception):
     """The document holds or unfolds into more than any configuration needs; the message is the sentence."""
 
@@ -369,34 +361,9 @@ def _is_flawed(values: Iterable[Any]) -> bool:
     return any(value is FLAWED for value in values)
 
 
-def _is_plain(node: ScalarNode) -> bool:
-    """Whether a scalar stands without quotes: the style that yaml's C parser gives those is empty."""
-    return not node.style
-
-
-def _is_nothing(node: Node) -> bool:
-    """Whether `node` is what YAML calls null."""
-    return isinstance(node, ScalarNode) and _is_plain(node) and node.value in _NULLS
-
-
-def what(node: Node) -> str:
-    """Return what a node is, for a problem's sentence."""
-    if _is_nothing(node):
-        return "has no value"
-    if isinstance(node, MappingNode):
-        return "is a mapping"
-    return "is a list" if isinstance(node, SequenceNode) else "is a single value"
-
-
 def _list_of(family: Family) -> str:
     return f"write a list of {family.what}s, each beginning with a dash"
 
 
-def _key_alone(key: str) -> str:
-    """Return a key without the value that became part of it where the space after the colon is missing."""
-    word, has_colon, _ = key.partition(":")
-    return f"{word}:{STARS}" if has_colon else word
-
-
 def _shown_step(step: str | int) -> str:
-    return f"[{step}]" if isinstance(step, int) else f".{one_line(_key_alone(step), limit=SHOWN_VALUE_LIMIT)}"
+    return f"[{step}]" if isinstance(step, int) else f".{one_line(key_alone(step), limit=SHOWN_VALUE_LIMIT)}"

@@ -13,9 +13,10 @@ from typing import Final
 from sidecar.config.check import CheckTypes
 from sidecar.config.deploy import NO_SERVICES, ServiceTypes
 from sidecar.config.interpolate import read_secret_file
-from sidecar.config.load import Source, load
+from sidecar.config.load import load
 from sidecar.config.model import Config
 from sidecar.config.problems import ConfigError, Problem
+from sidecar.config.source import Source
 from sidecar.lint.pod import Container
 
 STAND_IN: Final = "stand-in"

@@ -32,8 +32,9 @@ import pytest
 
 from sidecar.checks import InstalledTypes
 from sidecar.config.check import CheckConfig
-from sidecar.config.load import Source, load
+from sidecar.config.load import load
 from sidecar.config.model import Config
+from sidecar.config.source import Source
 from sidecar.core.check import Check, Reason
 from sidecar.core.result import Outcome, Result
 from sidecar.runtime.runner import CANCEL_GRACE, Runner

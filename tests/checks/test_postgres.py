@@ -18,8 +18,9 @@ from urllib.parse import quote
 import pytest
 
 from sidecar.checks import InstalledTypes
-from sidecar.config.load import Source, load
+from sidecar.config.load import load
 from sidecar.config.problems import ConfigError
+from sidecar.config.source import Source
 from sidecar.core.check import Reason
 from sidecar.core.explain import Explains
 from sidecar.core.finding import Standing

@@ -20,8 +20,9 @@ from pamqp.header import ContentHeader
 
 from sidecar.checks import InstalledTypes
 from sidecar.checks.rabbitmq import RabbitmqCheck, RabbitmqConfig
-from sidecar.config.load import Source, load
+from sidecar.config.load import load
 from sidecar.config.problems import ConfigError
+from sidecar.config.source import Source
 from sidecar.core.check import CheckFailed, Reason
 from sidecar.core.result import Result
 from tests.checks.contract import (

@@ -17,8 +17,9 @@ import pytest
 
 from sidecar.checks import InstalledTypes
 from sidecar.checks.redis import RedisCheck, RedisConfig
-from sidecar.config.load import Source, load
+from sidecar.config.load import load
 from sidecar.config.problems import ConfigError
+from sidecar.config.source import Source
 from sidecar.core.check import Reason
 from sidecar.core.result import Result
 from tests.checks.contract import (

@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 
 from sidecar.checks import InstalledTypes, tcp
-from sidecar.config.load import Source, load
+from sidecar.config.load import load
 from sidecar.config.model import Config
 from sidecar.config.problems import ConfigError
 from sidecar.config.schema import describe_configuration
 from sidecar.config.shape import describe_section
+from sidecar.config.source import Source
 from sidecar.core.check import Reason
 from sidecar.core.result import Outcome
 from sidecar.runtime.runner import Runner

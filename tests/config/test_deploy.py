@@ -5,9 +5,11 @@ import pytest
 from sidecar.config.cluster import asking_the_cluster
 from sidecar.config.deploy import ClaimBy, DeployConfig
 from sidecar.config.kinds.page import PageKind
-from sidecar.config.load import Source, load, load_deploy
+from sidecar.config.load import load
+from sidecar.config.load_deploy import load_deploy
 from sidecar.config.model import Config
 from sidecar.config.problems import ConfigError
+from sidecar.config.source import Source
 from sidecar.core.deploy import DeployEvent
 from sidecar.deploys import InstalledServices
 from tests.config.world import TYPES

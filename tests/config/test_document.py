@@ -9,8 +9,8 @@ from yaml.nodes import MappingNode, ScalarNode
 
 from sidecar.config import document
 from sidecar.config.document import DEPTH_LIMIT, SIZE_LIMIT, Limits, compose
-from sidecar.config.load import Source
 from sidecar.config.problems import ConfigError
+from sidecar.config.source import Source
 from tests.config.world import problems
 
 ROOT = Path(__file__).parents[2]

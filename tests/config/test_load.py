@@ -9,7 +9,7 @@ import pytest
 from sidecar.config.check import CheckType
 from sidecar.config.kinds.secret import Secret
 from sidecar.config.kinds.url import Url
-from sidecar.config.load import DEFAULT_KEYS, Source, load
+from sidecar.config.load import DEFAULT_KEYS, load
 from sidecar.config.model import (
     Config,
     LogConfig,
@@ -20,6 +20,7 @@ from sidecar.config.model import (
     StartupConfig,
 )
 from sidecar.config.problems import Place, unknown
+from sidecar.config.source import Source
 from sidecar.core.verdict import Gate
 from tests.config.world import NO_DURATION, NO_NAME, TYPES, PingConfig, StoreConfig, problems, read
 

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from sidecar.config.deploy import DeployConfig
-from sidecar.config.load import LoadedDeploy, Source, load_deploy
+from sidecar.config.load_deploy import LoadedDeploy, load_deploy
 from sidecar.config.problems import ConfigError
+from sidecar.config.source import Source
 from sidecar.core.announcement import Origin
 from sidecar.core.deploy import DeployEvent
 from tests.deploys.services import TYPES, ListenerConfig

@@ -17,8 +17,9 @@ from sidecar.config.kinds.number import DurationKind, IntegerKind
 from sidecar.config.kinds.secret import SecretKind
 from sidecar.config.kinds.text import FilePathKind, RegexKind, TextKind
 from sidecar.config.kinds.url import UrlKind
-from sidecar.config.load import Source, load
+from sidecar.config.load import load
 from sidecar.config.problems import ConfigError, Mistake, quoted
+from sidecar.config.source import Source
 from sidecar.support.text import Redactor
 from tests.config.world import TYPES, Mode, PingConfig, StoreConfig, read
 

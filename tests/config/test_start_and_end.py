@@ -7,7 +7,7 @@ import pytest
 
 from sidecar.checks import InstalledTypes
 from sidecar.config.kinds.url import Url
-from sidecar.config.load import Source, load
+from sidecar.config.load import load
 from sidecar.config.model import (
     Awaited,
     Config,
@@ -20,6 +20,7 @@ from sidecar.config.model import (
 )
 from sidecar.config.problems import ConfigError
 from sidecar.config.shape import describe, keys_of, show
+from sidecar.config.source import Source
 
 CHECKS = "checks: [{name: db, type: tcp, host: db, port: 1, gates: startup}]\n"
 

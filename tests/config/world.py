@@ -13,11 +13,12 @@ from sidecar.config.document import compose
 from sidecar.config.fields import Count, FilePath, Host, Regex, SecretText, Span, Text
 from sidecar.config.interpolate import Outside, Scalar, interpolate
 from sidecar.config.kinds.url import Url, UrlKind
-from sidecar.config.load import Source, load
+from sidecar.config.load import load
 from sidecar.config.model import Config
 from sidecar.config.problems import ConfigError, Mistake
 from sidecar.config.reader import Reader
 from sidecar.config.shape import OneOrMany
+from sidecar.config.source import Source
 from sidecar.core.check import Check
 
 NO_DURATION: Final = "'x' is not a duration; write a whole number and one unit, such as 500ms, 10s, 5m or 1h"

@@ -4,7 +4,8 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from sidecar.config.load import LoadedDeploy, Source, load_deploy
+from sidecar.config.load_deploy import LoadedDeploy, load_deploy
+from sidecar.config.source import Source
 from sidecar.core.announcement import Announcement, Origin
 from sidecar.core.deploy import Deploy, DeployEvent, FailedCheck, Receipt
 from sidecar.deploys import InstalledServices

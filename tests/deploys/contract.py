@@ -31,7 +31,8 @@ from typing import Any, ClassVar, Final
 import pytest
 
 from sidecar.checks import InstalledTypes
-from sidecar.config.load import Source, load
+from sidecar.config.load import load
+from sidecar.config.source import Source
 from sidecar.core.announcement import Origin
 from sidecar.core.deploy import DeployEvent, FailedCheck
 from sidecar.deploys import InstalledServices, _send

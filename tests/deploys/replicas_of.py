@@ -10,7 +10,8 @@ import sys
 from sidecar.checks import InstalledTypes
 from sidecar.checks._redis import redis
 from sidecar.config.check import CheckConfig
-from sidecar.config.load import Source, load
+from sidecar.config.load import load
+from sidecar.config.source import Source
 from sidecar.core.deploy import DeployEvent
 from sidecar.core.result import Outcome, Result
 from sidecar.deploys import InstalledServices

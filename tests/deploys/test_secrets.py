@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from sidecar.checks import InstalledTypes
-from sidecar.config import load as loading
-from sidecar.config.load import Source, load
+from sidecar.config import source as sources
+from sidecar.config.load import load
 from sidecar.config.problems import ConfigError
 from sidecar.config.reader import Reader
+from sidecar.config.source import Source
 from sidecar.core.announcement import announcement_of
 from sidecar.core.check import Reason
 from sidecar.core.deploy import DeployEvent, Plan, Process, Record, Witness, step
@@ -47,7 +48,7 @@ def read_secrets(monkeypatch: pytest.MonkeyPatch) -> dict[str, set[str]]:
         found[source] = reader.secrets
         return reader
 
-    monkeypatch.setattr(loading, "Reader", noting)
+    monkeypatch.setattr(sources, "Reader", noting)
     return found
 
 

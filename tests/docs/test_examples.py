@@ -7,8 +7,9 @@ from typing import Final
 import pytest
 
 from sidecar.checks import InstalledTypes
-from sidecar.config.load import Source, load
+from sidecar.config.load import load
 from sidecar.config.model import Config
+from sidecar.config.source import Source
 from sidecar.deploys import InstalledServices
 from tests.docs.examples import EXAMPLES, PAGES, ROOT, Example, fences
 from tools.docs import own_types

@@ -9,8 +9,8 @@ from typing import Final
 import pytest
 
 from sidecar.checks import InstalledTypes
-from sidecar.config.load import Source
 from sidecar.config.model import Config
+from sidecar.config.source import Source
 from sidecar.core.state import RETRY_DELAY_LIMIT
 from sidecar.lint.findings import Finding
 from sidecar.lint.pod import Probe, Role, Workload

@@ -12,8 +12,9 @@ import yaml
 from sidecar.checks import InstalledTypes
 from sidecar.config.interpolate import Part, Scalar
 from sidecar.config.kinds.number import DurationKind
-from sidecar.config.load import Source, load
+from sidecar.config.load import load
 from sidecar.config.model import Config
+from sidecar.config.source import Source
 from sidecar.core.verdict import Gate
 from sidecar.lint.times import needed_grace
 from tests.k8s.commands import understands

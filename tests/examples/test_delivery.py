@@ -17,7 +17,8 @@ import pytest
 
 from examples.delivery.contract import DEAD_LETTERS, EXCHANGE, QUEUE, Flaw
 from sidecar.checks import InstalledTypes
-from sidecar.config.load import Source, load
+from sidecar.config.load import load
+from sidecar.config.source import Source
 from sidecar.core.check import Reason
 from sidecar.core.result import Outcome, Result
 from sidecar.runtime.runner import Runner

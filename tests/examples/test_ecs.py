@@ -8,8 +8,9 @@ import pytest
 from botocore.validate import ParamValidator
 
 from sidecar.checks import InstalledTypes
-from sidecar.config.load import Source, load
+from sidecar.config.load import load
 from sidecar.config.model import Config
+from sidecar.config.source import Source
 from sidecar.core.verdict import Gate
 from sidecar.lint.times import BEYOND_DEADLINE, needed_grace
 from tests.k8s.commands import understands

@@ -21,8 +21,9 @@ from typing import Final
 
 from sidecar.app.needs import find_type
 from sidecar.checks import InstalledTypes
-from sidecar.config.load import Source, load
+from sidecar.config.load import load
 from sidecar.config.model import Config
+from sidecar.config.source import Source
 from sidecar.core.check import Reason
 from sidecar.core.result import Result
 from sidecar.core.state import Status

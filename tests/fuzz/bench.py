@@ -11,7 +11,8 @@ from typing import Any, Final, TypeVar
 from urllib.parse import quote
 
 from sidecar.checks import InstalledTypes
-from sidecar.config.load import Source, load
+from sidecar.config.load import load
+from sidecar.config.source import Source
 from sidecar.core.check import Reason
 from sidecar.core.result import Result
 from sidecar.runtime.runner import CANCEL_GRACE, Runner

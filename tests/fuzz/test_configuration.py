@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sidecar.checks import InstalledTypes
-from sidecar.config.load import Source, load
+from sidecar.config.load import load
 from sidecar.config.problems import ConfigError
+from sidecar.config.source import Source
 from tests.fuzz.bench import told_of, within
 from tests.fuzz.profile import tries
 

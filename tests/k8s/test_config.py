@@ -6,8 +6,9 @@ import pytest
 
 from sidecar.checks import InstalledTypes
 from sidecar.cli._configuration import DEFAULT_PATH
-from sidecar.config.load import Source, load
+from sidecar.config.load import load
 from sidecar.config.model import Config
+from sidecar.config.source import Source
 from sidecar.core.verdict import Gate
 from tests.k8s.manifests import ROOT, container, mounted_at, the
 

@@ -11,8 +11,9 @@ import yaml
 
 from sidecar.checks import InstalledTypes
 from sidecar.config.deploy import ClaimBy, DeployConfig
-from sidecar.config.load import Source, load
+from sidecar.config.load import load
 from sidecar.config.model import Config
+from sidecar.config.source import Source
 from sidecar.core.deploy import DeployEvent, Record
 from sidecar.deploys import InstalledServices
 from sidecar.deploys._send import send

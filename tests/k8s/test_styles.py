@@ -8,8 +8,9 @@ import pytest
 import yaml
 
 from sidecar.checks import InstalledTypes
-from sidecar.config.load import Source, load
+from sidecar.config.load import load
 from sidecar.config.model import Config
+from sidecar.config.source import Source
 from sidecar.core.verdict import Gate
 from sidecar.lint.times import BEYOND_DEADLINE, TO_REPORT
 from tests.k8s.commands import understands

@@ -8,9 +8,10 @@ import pytest
 
 from sidecar.app.needs import find_cluster
 from sidecar.checks import InstalledTypes
-from sidecar.config.load import Source, load
+from sidecar.config.load import load
 from sidecar.config.model import Config, KubernetesConfig
 from sidecar.config.problems import ConfigError
+from sidecar.config.source import Source
 from sidecar.deploys import InstalledServices
 from sidecar.kube.here import Here, Pod
 from sidecar.runtime.changes import compare

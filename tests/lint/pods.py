@@ -8,7 +8,7 @@ from typing import Any, Final, TypeAlias
 import yaml
 
 from sidecar.checks import InstalledTypes
-from sidecar.config.load import Source
+from sidecar.config.source import Source
 from sidecar.deploys import InstalledServices
 from sidecar.lint.findings import Finding
 from sidecar.lint.reading import read_workloads

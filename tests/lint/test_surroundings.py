@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from sidecar.checks import InstalledTypes
-from sidecar.config.load import Source
 from sidecar.config.model import Config
 from sidecar.config.problems import ConfigError
+from sidecar.config.source import Source
 from sidecar.deploys import InstalledServices
 from sidecar.lint.reading import read_workloads
 from sidecar.lint.surroundings import STAND_IN, Loader
