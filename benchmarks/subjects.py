@@ -165,12 +165,8 @@ async def _bare_rabbitmq(at: Address) -> AsyncIterator[Ask]:
     import aiormq  # noqa: PLC0415
 
     connection = await aiormq.connect(f"amqp://{at.login}127.0.0.1:{at.port}/")
-
-    async def ask() -> None:
-        channel = await connection.channel(publisher_confirms=False)
-        await channel.close()
-
-    yield ask
+    channel = await connection.channel(publisher_confirms=False)
+    yield channel.basic_qos
     await connection.close()
 
 

@@ -6,8 +6,9 @@ and that it blocks it, aiormq keeps to itself: so an ear listens in.
 """
 
 import asyncio
-from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
 from sidecar.checks._connect import Streams, close_now, connection_failure
@@ -18,7 +19,6 @@ from sidecar.support.driver import Driver
 if TYPE_CHECKING:
     from aiormq import Connection
 
-T = TypeVar("T")
 Login = tuple[str | None, Secret | None]
 """User name and password, each if there is one."""
 
@@ -69,7 +69,8 @@ class Link:
         Raises:
             CheckFailed: the broker refuses it.
         """
-        await self.attend(self.connection.connect())
+        async with self.attended():
+            await self.connection.connect()
 
     @property
     def is_open(self) -> bool:
@@ -84,34 +85,31 @@ class Link:
         finally:
             closing.cancel()
 
-    async def attend(self, asking: Coroutine[Any, Any, T]) -> T:
-        """Return what `asking` returns; do not begin, or break it off, where the broker has blocked us.
+    @asynccontextmanager
+    async def attended(self) -> AsyncIterator[None]:
+        """Do not begin the block, or break it off, where the broker has blocked us.
 
         Raises:
-            CheckFailed: as `asking` does, for what the driver raises, or because we are blocked.
+            CheckFailed: for what the driver raises inside, or because we are blocked.
         """
-        task = asyncio.create_task(asking)
-        task.add_done_callback(_mark_as_seen)
+        self._expect_to_be_heard()
         try:
-            either: set[asyncio.Future[Any]] = {task, self._ear.blocked}
-            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            task.cancel()
-            await asyncio.wait({task}, timeout=GOODBYE)
-        if self.is_blocked:
-            why = self._ear.blocked.result()
-            raise CheckFailed(Reason.UNAVAILABLE, f"{self._address} blocks those who publish: {why}")
-        error = asyncio.CancelledError() if task.cancelled() else task.exception()
-        if error is not None and _is_of_the_driver(error):
+            async with asyncio.timeout(None) as self._ear.patience:
+                yield
+        except (Exception, asyncio.CancelledError) as error:
+            if not _is_of_the_driver(error):
+                raise
+            self._expect_to_be_heard()
             raise self._failure(error) from error
-        if error is not None:
-            raise error
-        return task.result()
+        finally:
+            self._ear.patience = None
+            _heed_cancellation()
+        self._expect_to_be_heard()
 
     @property
     def is_blocked(self) -> bool:
         """Whether the broker has stopped to listen to us."""
-        return self._ear.blocked.done()
+        return self._ear.blocked is not None
 
     async def close(self) -> None:
         """Say goodbye and hang up, within 0.08 seconds also where the broker hangs."""
@@ -121,6 +119,12 @@ class Link:
         finally:
             close_now(self._writer)
             await asyncio.wait({goodbye}, timeout=GOODBYE)
+
+    def _expect_to_be_heard(self) -> None:
+        """Raise `CheckFailed` where the broker has blocked us."""
+        if self.is_blocked:
+            why = self._ear.blocked
+            raise CheckFailed(Reason.UNAVAILABLE, f"{self._address} blocks those who publish: {why}")
 
     def _failure(self, error: BaseException) -> CheckFailed:
         if self._ear.close is not None:
@@ -150,8 +154,10 @@ class Ear:
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, address: str) -> None:
         self.close: tuple[int, str] | None = None
         """The code and the text with which the broker closed the connection."""
-        self.blocked: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        """Done with the reason once the broker has blocked the connection."""
+        self.blocked: str | None = None
+        """Why the broker has blocked the connection, once it has."""
+        self.patience: asyncio.Timeout | None = None
+        """What ends with the block, while anybody waits for an answer."""
         self._reader = reader
         self._writer = writer
         self._address = address
@@ -171,16 +177,19 @@ class Ear:
     def _overhear(self, method: bytes, arguments: bytes) -> None:
         if method == _CLOSE:
             self.close = int.from_bytes(arguments[:2], "big"), _short_text(arguments[2:])
-        elif method == _BLOCKED and not self.blocked.done():
-            self.blocked.set_result(_short_text(arguments))
+        elif method == _BLOCKED and self.blocked is None:
+            self.blocked = _short_text(arguments)
+            if self.patience is not None:
+                self.patience.reschedule(0)  # a time that has passed
         elif method == _UNBLOCKED:
             close_now(self._writer)
 
 
-def _mark_as_seen(task: asyncio.Task[Any]) -> None:
-    """Look at how a task ended: of one that we no longer wait for asyncio would complain that nobody did."""
-    if not task.cancelled():
-        task.exception()
+def _heed_cancellation() -> None:
+    """End as cancelled where we are, whatever the driver has made of it: what it was at is half done."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 def _is_of_the_driver(error: BaseException) -> bool:

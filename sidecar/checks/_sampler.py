@@ -30,7 +30,7 @@ async def look(link: Link, ways: Sequence[Way], wanted: Sample) -> Sequence[Tall
     The private queues are gone then, and also when this is cancelled.
 
     Raises:
-        aiormq.AMQPError: among the other exceptions of the driver, for which `link.attend` has words.
+        aiormq.AMQPError: among the other exceptions of the driver, for which `link.attended` has words.
     """
     async with AsyncExitStack() as stack:
         glimpses = [await stack.enter_async_context(_glimpse(link, way, wanted)) for way in ways]

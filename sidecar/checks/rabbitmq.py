@@ -1,10 +1,11 @@
-r"""Opens a channel on one kept connection, looks up queues and exchanges, and sends a message to itself.
+r"""Asks on one kept connection, looks up queues and exchanges, and sends a message to itself.
 
-The connection proves the address, the login and the virtual host; the channel, opened anew each run, that the
-broker still answers. `queues` and `exchanges` must exist: whether durable, and bound to what, is not asked.
-With `round_trip: true` a persistent message with a unique id is published through the default exchange,
-confirmed by the broker, delivered to a private queue, and acknowledged. That queue is exclusive and kept
-between runs: none of the application's queues is read or written.
+The connection proves the address, the login and the virtual host; a question on it each run, that the broker
+still answers. `queues` and `exchanges` must exist: whether durable, and bound to what, is not asked. With
+`round_trip: true` a persistent message with a unique id is published through the default exchange, confirmed
+by the broker, delivered to a private queue, and acknowledged. That queue is exclusive and kept between runs:
+none of the application's queues is read or written. What may need a permission is asked on a channel of the
+run's own, since the broker remembers what a channel may.
 
 Down means that one of these fails. The reason is `auth` for a refused login, `not_found` for a virtual host,
 queue or exchange that does not exist, `forbidden` for a missing permission, and `protocol` for a message that
@@ -36,7 +37,7 @@ Reasons that waiting does not cure: auth, forbidden, tls.
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -76,6 +77,11 @@ class RabbitmqConfig(UrlCheckConfig):
         """The virtual host."""
         return unquote(self.url.path[1:]) or "/"
 
+    @property
+    def uses_permissions(self) -> bool:
+        """Whether anything is asked that may need a permission."""
+        return bool(self.round_trip or self.queues or self.exchanges)
+
     def rules(self) -> Iterator[Mistake]:
         """Yield what is wrong across the keys."""
         yield from super().rules()
@@ -84,13 +90,14 @@ class RabbitmqConfig(UrlCheckConfig):
 
 
 class RabbitmqCheck:
-    """Keeps one connection, and on it the private queue. Drops both on any doubt."""
+    """Keeps one connection, and on it a channel and the private queue. Drops them all on any doubt."""
 
     def __init__(self, config: RabbitmqConfig) -> None:
         self.connections_opened = 0
         self._config = config
         self._dialer = Dialer(config.url, config.tls)
         self._link: Link | None = None
+        self._channel: AbstractChannel | None = None
         self._mailbox: Mailbox | None = None
 
     async def run(self) -> None:
@@ -98,7 +105,8 @@ class RabbitmqCheck:
         async with AsyncExitStack() as doubt:
             doubt.push_async_callback(self._hang_up_unless_blocked)
             link = await self._linked()
-            await link.attend(self._ask(link))
+            async with link.attended():
+                await self._ask(link)
             doubt.pop_all()
 
     async def lost(self) -> None:
@@ -111,7 +119,7 @@ class RabbitmqCheck:
 
     async def aclose(self) -> None:
         """Hang up, after a goodbye of 40 ms: without one the broker logs a warning."""
-        link, self._link, self._mailbox = self._link, None, None
+        link, self._link, self._channel, self._mailbox = self._link, None, None, None
         if link is not None:
             await link.close()
 
@@ -142,16 +150,35 @@ class RabbitmqCheck:
         )
 
     async def _ask(self, link: Link) -> None:
-        channel = await link.connection.channel(publisher_confirms=self._config.round_trip)
+        if self._config.uses_permissions:
+            await self._use_permissions(link)
+        else:
+            channel = await self._channel_on(link)
+            await channel.basic_qos()  # sets what is set already, and is answered
+
+    async def _use_permissions(self, link: Link) -> None:
+        """Look up and send; close the channel, which would not notice that a permission is taken away."""
         await self._look_up(link)
+        channel = await self._channel_on(link)
         if self._config.round_trip:
             await self._send_round(link, channel)
         await channel.close()
 
+    async def _channel_on(self, link: Link) -> "AbstractChannel":
+        """Return the kept channel, or a new one where it is closed."""
+        if self._channel is None or self._channel.is_closed:
+            self._channel = await link.connection.channel(publisher_confirms=self._config.round_trip)
+        return self._channel
+
     async def _look_up(self, link: Link) -> None:
-        missing = [f"queue {name}" for name in self._config.queues if not await has_queue(link, name)]
+        queues, exchanges = self._config.queues, self._config.exchanges
+        missing = [
+            f"queue {name}" for name in queues if not await has_queue(await self._channel_on(link), name)
+        ]
         missing += [
-            f"exchange {name}" for name in self._config.exchanges if not await has_exchange(link, name)
+            f"exchange {name}"
+            for name in exchanges
+            if not await has_exchange(await self._channel_on(link), name)
         ]
         if missing:
             raise CheckFailed(Reason.NOT_FOUND, f"{self._config.target} has no {', no '.join(missing)}")
@@ -214,24 +241,21 @@ async def open_mailbox(link: Link) -> Mailbox:
     return mailbox
 
 
-async def has_queue(link: Link, name: str) -> bool:
-    """Whether a queue exists."""
-    return await _exists(link, lambda channel: channel.queue_declare(name, passive=True))
+async def has_queue(channel: "AbstractChannel", name: str) -> bool:
+    """Whether a queue exists; the broker closes the channel if it does not."""
+    return await _exists(channel.queue_declare(name, passive=True))
 
 
-async def has_exchange(link: Link, name: str) -> bool:
-    """Whether an exchange exists."""
-    return await _exists(link, lambda channel: channel.exchange_declare(name, passive=True))
+async def has_exchange(channel: "AbstractChannel", name: str) -> bool:
+    """Whether an exchange exists; the broker closes the channel if it does not."""
+    return await _exists(channel.exchange_declare(name, passive=True))
 
 
-async def _exists(link: Link, look_up: Callable[["AbstractChannel"], Awaitable[object]]) -> bool:
-    """Look something up on a channel of its own, which the broker closes if it is missing."""
-    channel = await link.connection.channel(publisher_confirms=False)
+async def _exists(looking_up: Awaitable[object]) -> bool:
     try:
-        await look_up(channel)
+        await looking_up
     except aiormq.ChannelNotFoundEntity:
         return False
-    await channel.close()
     return True
 
 

@@ -194,7 +194,8 @@ class DeliveryCheck:
         async with AsyncExitStack() as stack:
             stack.push_async_callback(link.close)
             await link.open()
-            return await link.attend(look(link, open_ways, wanted))
+            async with link.attended():
+                return await look(link, open_ways, wanted)
 
 
 check_type = CheckType(

@@ -15,7 +15,7 @@ START = spec.Connection.Start(
 )
 TUNE = spec.Connection.Tune(channel_max=2047, frame_max=131072, heartbeat=60)
 OPEN_OK = spec.Connection.OpenOk()
-CHANNEL = (spec.Channel.OpenOk(), spec.Channel.CloseOk())
+CHANNEL = (spec.Channel.OpenOk(), spec.Basic.QosOk())
 
 
 def fake_broker(*frames: Frame | bytes) -> AbstractAsyncContextManager[Address]:

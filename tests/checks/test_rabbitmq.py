@@ -16,7 +16,7 @@ import pamqp.commands as spec
 import pytest
 from pamqp.base import Frame
 from pamqp.frame import marshal
-from pamqp.header import ContentHeader
+from pamqp.header import ContentHeader, ProtocolHeader
 
 from sidecar.checks import InstalledTypes
 from sidecar.checks.rabbitmq import RabbitmqCheck, RabbitmqConfig
@@ -50,6 +50,7 @@ ODD: Final = "a:b@c/d%e f?#[é"
 PRIVATE_QUEUE: Final = Permissions(configure=r"^amq\.gen-.*$", write=r"^amq\.default$", read=r"^amq\.gen-.*$")
 """Those of the documentation."""
 NONE: Final = "^$"
+HANDSHAKE: Final = (ProtocolHeader, spec.Connection.StartOk, spec.Connection.TuneOk, spec.Connection.Open)
 PROC_NET: Final = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
 ESTABLISHED, CLOSE_WAIT = "01", "08"
 
@@ -129,20 +130,49 @@ async def test_sends_as_careful_a_message_as_it_promises(breakable_rabbit: Rabbi
         overhearing(broker) as (address, frames),
         mounted({"type": "rabbitmq", "url": f"amqp://{address}", "round_trip": True}) as runner,
     ):
-        await runner.run()
-        frames.clear()
-        assert ending(await runner.run()) == SUCCESS
+        results = [await runner.run() for _ in range(3)]
 
-        opened, confirming, publish, header, acknowledged, closed = frames
-
-    assert isinstance(opened, spec.Channel.Open)
-    assert isinstance(confirming, spec.Confirm.Select)
+    assert [ending(result) for result in results] == [SUCCESS] * 3
+    _, second, third = (n for n, frame in enumerate(frames) if isinstance(frame, spec.Basic.Publish))
+    publish, header, acknowledged, closed, opened, confirming = frames[second:third]
     assert isinstance(publish, spec.Basic.Publish)
     assert (publish.exchange, publish.mandatory) == ("", True)
     assert isinstance(header, ContentHeader)
     assert (header.properties.delivery_mode, len(header.properties.message_id or "")) == (2, 32)
     assert isinstance(acknowledged, spec.Basic.Ack)
     assert isinstance(closed, spec.Channel.Close)
+    assert isinstance(opened, spec.Channel.Open)
+    assert isinstance(confirming, spec.Confirm.Select)
+
+
+async def test_asks_one_question_a_run_on_a_channel_that_it_keeps(breakable_rabbit: RabbitServer) -> None:
+    broker = Address(breakable_rabbit.host, breakable_rabbit.port)
+    async with (
+        overhearing(broker) as (address, frames),
+        mounted({"type": "rabbitmq", "url": f"amqp://{address}"}) as runner,
+    ):
+        results = [await runner.run() for _ in range(3)]
+        asked = [type(frame) for frame in frames if not isinstance(frame, HANDSHAKE)]
+
+    assert [ending(result) for result in results] == [SUCCESS] * 3
+    assert asked == [spec.Channel.Open, spec.Basic.Qos, spec.Basic.Qos, spec.Basic.Qos]
+
+
+async def test_replaces_a_channel_that_the_broker_closed_between_runs() -> None:
+    asked = b"".join(
+        marshal(frame, 1) for frame in (spec.Basic.QosOk(), spec.Channel.Close(541, "broken", 0, 0))
+    )
+    again = [marshal(frame, 1) for frame in (spec.Channel.OpenOk(), spec.Basic.QosOk())]
+    async with (
+        fake_broker(START, TUNE, OPEN_OK, again[0], asked, b"", *again) as address,
+        mounted({"type": "rabbitmq", "url": f"amqp://{address}"}) as runner,
+    ):
+        before = await runner.run()
+        await turn_the_loop(20)
+        after = await runner.run()
+
+    assert [ending(result) for result in (before, after)] == [SUCCESS, SUCCESS]
+    assert [result.connections_opened for result in (before, after)] == [1, 0]
 
 
 async def test_replaces_a_connection_that_ended_between_runs(breakable_rabbit: RabbitServer) -> None:
@@ -302,6 +332,16 @@ async def test_names_every_queue_and_exchange_that_is_missing(breakable_rabbit: 
         f"127.0.0.1:{breakable_rabbit.port} has no queue one, no queue two, no exchange three",
     )
     assert ending(none) == SUCCESS
+
+
+async def test_follows_a_queue_that_is_deleted_and_made_again(breakable_rabbit: RabbitServer) -> None:
+    async with mounted(keys(breakable_rabbit, queues=["brief"])) as runner:
+        results = []
+        for method in ("PUT", "DELETE", "PUT"):
+            await asyncio.to_thread(breakable_rabbit.api, method, "/queues/%2F/brief", {"durable": True})
+            results.append(await runner.run())
+
+    assert [result.reason for result in results] == [None, Reason.NOT_FOUND, None]
 
 
 async def test_a_queue_that_is_exclusive_to_others_is_forbidden(breakable_rabbit: RabbitServer) -> None:
