@@ -33,6 +33,9 @@ HANG_UP_GRACE: Final = 0.04
 """Seconds in which a question ends whose connection is gone; it takes two turns of the loop."""
 
 _SSL_REQUEST: Final = struct.pack("!ii", 8, 80877103)
+_HEADER: Final = struct.Struct("!Bi")
+"""A letter, and the length of what follows, itself included."""
+_LENGTH_OF_ITSELF: Final = 4
 _TERMINATE: Final = b"X\x00\x00\x00\x04"
 _MESSAGES: Final = frozenset(b"RKSZENA123CDITtnsGHWVvcd")
 """The first bytes of what a server says (postgresql.org/docs/current/protocol-message-formats.html)."""
@@ -147,14 +150,13 @@ class Link:
         task = asyncio.create_task(asking)
         task.add_done_callback(_mark_as_seen)
         try:
-            await asyncio.wait({task})
+            with self._failures():
+                return await asyncio.shield(task)
         finally:
             if not task.done():
                 self.hang_up()
                 await asyncio.wait({task}, timeout=HANG_UP_GRACE)
                 task.cancel()
-        with self._failures():
-            return task.result()
 
     async def ask(self, question: str, *arguments: object, seconds: float) -> "list[Record]":
         """Return the rows that answer a question, asked in a transaction that the server ends by itself.
@@ -260,8 +262,10 @@ class Ear(asyncio.Protocol):
         self._answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         self._answer.add_done_callback(_mark_as_seen)
         self._driver: asyncio.Protocol | None = None
-        self._header = b""
+        self._begun = b""
+        """What has come of a message's header."""
         self._content_left = 0
+        """Bytes that are still to come of a message's content."""
 
     async def ask_for_tls(self) -> bytes:
         """Return what the server says to that, which is a letter."""
@@ -340,27 +344,16 @@ class Ear(asyncio.Protocol):
     def _is_postgres(self, data: bytes) -> bool:
         """Whether this goes on as messages do: a letter, a length, and so much content."""
         self.heard += len(data)
-        at = 0
-        while at < len(data) and self.heard <= HEARING_LIMIT:
-            if self._content_left:
-                taken = min(self._content_left, len(data) - at)
-                self._content_left -= taken
-            else:
-                taken = min(5 - len(self._header), len(data) - at)
-                self._header += data[at : at + taken]
-                if not self._is_header():
-                    return False
-            at += taken
-        return self.heard <= HEARING_LIMIT
-
-    def _is_header(self) -> bool:
-        """Whether a message can begin like this; a whole header makes way for its content."""
-        if len(self._header) == 5:
-            self._content_left = int.from_bytes(self._header[1:], "big", signed=True) - 4
-        is_header = self._header[0] in _MESSAGES and 0 <= self._content_left <= HEARING_LIMIT
-        if len(self._header) == 5:
-            self._header = b""
-        return is_header
+        data = self._begun + data
+        at = self._content_left
+        while len(data) - at >= _HEADER.size:
+            kind, length = _HEADER.unpack_from(data, at)
+            if kind not in _MESSAGES or not _LENGTH_OF_ITSELF <= length <= HEARING_LIMIT:
+                return False
+            at += 1 + length
+        self._content_left = max(0, at - len(data))
+        self._begun = data[at:]
+        return self.heard <= HEARING_LIMIT and _MESSAGES.issuperset(self._begun[:1])
 
 
 @contextmanager
