@@ -39,6 +39,7 @@ from tests.checks.contract import (
     mounted,
     names_from,
     run_once,
+    turn_the_loop,
 )
 from tests.checks.mutation import mutated
 from tests.checks.postgres_clients import backends, locked, wait_for_backends
@@ -511,6 +512,7 @@ READY: Final = message(b"Z", b"I")
             Reason.PROTOCOL,
             "does not speak PostgreSQL's protocol",
         ),
+        ((b"N", b"?"), Reason.PROTOCOL, "does not speak PostgreSQL's protocol"),
         ((b"N", b"R\x7f\xff\xff\xff"), Reason.PROTOCOL, "does not speak PostgreSQL's protocol"),
         ((b"N", b"R\x00\x00\x00\x03"), Reason.PROTOCOL, "does not speak PostgreSQL's protocol"),
         ((b"N", b"R\xff\xff\xff\xff"), Reason.PROTOCOL, "does not speak PostgreSQL's protocol"),
@@ -600,6 +602,22 @@ async def test_asks_exactly_what_is_documented() -> None:
         message(b"Q", b"ROLLBACK\0"),
         message(b"X", b""),
     ]
+
+
+@pytest.mark.parametrize("size", [1, 3, 7])
+async def test_understands_an_answer_that_comes_in_pieces(size: int) -> None:
+    async def drip(connection: Connection) -> None:
+        for answer in CONVERSATION:
+            await connection.read()
+            for at in range(0, len(answer), size):
+                await connection.send(answer[at : at + size])
+                await turn_the_loop(2)
+        await connection.until_closed()
+
+    async with talking(drip) as address:
+        result = await run_once({"type": "postgres", "url": f"postgres://app@{address}?sslmode=disable"})
+
+    assert ending(result) == SUCCESS
 
 
 async def answering_with(answers: tuple[bytes, ...], connection: Connection) -> None:
