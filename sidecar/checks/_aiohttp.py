@@ -1,11 +1,13 @@
 """Requests through aiohttp's client that leave nothing behind, and their failures in a result's words."""
 
+import asyncio
 import codecs
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
+from weakref import WeakValueDictionary
 
 from sidecar.checks._answer import reason_of
 from sidecar.checks._connect import connection_failure
@@ -22,6 +24,10 @@ BODY_LIMIT: Final = 64 * 1024
 _NO_CHARSETS: Final = frozenset({"idna", "punycode", "undefined"})
 """Encodings of names, which Python knows too: one takes a second for a body, and two forgive no mistake."""
 
+_Send = Callable[[Any], Awaitable[Any]]
+
+_connectors: Final[WeakValueDictionary[asyncio.AbstractEventLoop, Any]] = WeakValueDictionary()
+
 
 def new_session(target: str, *, sockets: Callable[[Any], socket.socket] | None = None) -> Any:
     """Return a client session for one request: it keeps and decompresses nothing.
@@ -30,12 +36,8 @@ def new_session(target: str, *, sockets: Callable[[Any], socket.socket] | None =
     kept until the session ends.
     """
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(
-            resolver=resolver.ThreadedResolver(),  # despite its name it asks the event loop
-            use_dns_cache=False,
-            force_close=sockets is None,
-            socket_factory=sockets,
-        ),
+        connector=shared_connector() if sockets is None else _new_connector(socket_factory=sockets),
+        connector_owner=sockets is not None,
         cookie_jar=aiohttp.DummyCookieJar(),
         timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
         auto_decompress=False,
@@ -43,10 +45,28 @@ def new_session(target: str, *, sockets: Callable[[Any], socket.socket] | None =
     )
 
 
-def _asking_once(target: str) -> Callable[[Any, Callable[[Any], Awaitable[Any]]], Awaitable[Any]]:
+def shared_connector() -> Any:
+    """Return what opens a connection for each request, one for all sessions of this event loop.
+
+    It keeps no connection, so that nobody has to close it. To make one costs a twentieth of a run: keep it,
+    since else it goes with the last session.
+    """
+    loop = asyncio.get_running_loop()
+    connector = _connectors.get(loop)
+    if connector is None:
+        connector = _connectors[loop] = _new_connector(force_close=True, limit=0)
+    return connector
+
+
+def _new_connector(**options: Any) -> Any:
+    """Return a connector without a cache of names; despite its name the resolver asks the event loop."""
+    return aiohttp.TCPConnector(resolver=resolver.ThreadedResolver(), use_dns_cache=False, **options)
+
+
+def _asking_once(target: str) -> Callable[[Any, _Send], Awaitable[Any]]:
     """Return a middleman who makes a lost connection a failure: aiohttp itself would ask a second time."""
 
-    async def ask(request: Any, send: Callable[[Any], Awaitable[Any]]) -> Any:
+    async def ask(request: Any, send: _Send) -> Any:
         with request_failures(target):
             return await send(request)
 

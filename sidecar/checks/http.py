@@ -39,7 +39,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from sidecar import __version__
-from sidecar.checks._aiohttp import aiohttp, beginning_of, new_session, request_failures
+from sidecar.checks._aiohttp import aiohttp, beginning_of, new_session, request_failures, shared_connector
 from sidecar.checks._answer import ExpectConfig, judge_body, judge_headers, judge_status
 from sidecar.checks._connect import client_tls, strerror
 from sidecar.config.check import CheckType, UrlCheckConfig, option
@@ -114,6 +114,8 @@ class HttpCheck:
     def __init__(self, config: HttpConfig) -> None:
         self.connections_opened = 0
         self._config = config
+        self._connector: Any = None
+        """Kept from the first run on, so that the next ones need not make it."""
         self._context: ssl.SSLContext | None = None
         self._in_thread = OneThread(f"token:{config.name}")
 
@@ -121,6 +123,7 @@ class HttpCheck:
         """Ask once, and judge the answer."""
         expect, target = self._config.expect, self._config.target
         request = await self._request()
+        self._connector = shared_connector()
         with request_failures(target):
             async with new_session(target) as session, session.request(**request) as response:
                 self.connections_opened += 1

@@ -481,6 +481,17 @@ async def test_a_name_that_hangs_ends_at_the_deadline_and_leaves_nothing() -> No
     assert max(result.duration for result in results) < 0.1 + CANCEL_GRACE + SLACK
 
 
+async def test_hundreds_of_hung_servers_hold_up_no_other_check() -> None:
+    async with silent() as hung, Site().serve() as site:
+        hanging = [run_once({"type": "http", "url": f"http://{hung}/"}, deadline="1s") for _ in range(150)]
+        *timed_out, good = await asyncio.gather(
+            *hanging, run_once({"type": "http", "url": f"http://{site}/"}, deadline="1s")
+        )
+
+    assert {each.reason for each in timed_out} == {Reason.TIMEOUT}
+    assert ending(good) == SUCCESS
+
+
 class TestTls:
     async def ask(
         self, certificates: Certificates, served: Any, *, host: str = "127.0.0.1", **tls: object
