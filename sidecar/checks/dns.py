@@ -162,18 +162,18 @@ class DnsCheck:
         if record is None and self._config.server is None:
             return [node.addr[0].decode() for node in await resolver.addresses(name)]
         answers: list[str] = []
-        absent = AresError(errno.ARES_ENODATA, "")
+        absent = errno.ARES_ENODATA
         for each in (record,) if record else ADDRESSES:
             try:
                 found = await resolver.records(name, getattr(pycares, f"QUERY_TYPE_{each}"))
             except AresError as error:
                 if error.args[0] not in ABSENT:
                     raise
-                absent = error
+                absent = error.args[0]
             else:
                 answers += (_WRITTEN[each](one.data) for one in found)
         if not answers:
-            raise absent
+            raise AresError(absent, errno.strerror(absent))
         return answers
 
     def _failure(self, error: AresError) -> CheckFailed:

@@ -145,16 +145,23 @@ class Runner:
         """
         try:
             return _answered(await timed(_ask(ask), self._stalled, monotonic=self._clock.monotonic))
-        except CheckFailed as failure:
-            return _Ending(Outcome.FAILURE, failure.reason, failure.message)
-        except MissingDriverError as missing:
-            return _Ending(Outcome.FAILURE, Reason.UNEXPECTED, str(missing))
-        except TimeoutError:
-            return self._timed_out("timed out")
         except BaseException as error:
             if isinstance(error, asyncio.CancelledError) and _is_being_cancelled():
                 raise
-            return self._crashed(error)
+            ending = self._failed(error)
+            _cut_loose(error)
+            return ending
+
+    def _failed(self, error: BaseException) -> _Ending:
+        match error:
+            case CheckFailed():
+                return _Ending(Outcome.FAILURE, error.reason, error.message)
+            case MissingDriverError():
+                return _Ending(Outcome.FAILURE, Reason.UNEXPECTED, str(error))
+            case TimeoutError():
+                return self._timed_out("timed out")
+            case _:
+                return self._crashed(error)
 
     def _ending_of(self, task: asyncio.Task[_Ending]) -> _Ending:
         """Return how a finished task ended; one that we did not cancel was cancelled by the check itself."""
@@ -203,6 +210,16 @@ def _answered(answer: object) -> _Ending:
     if isinstance(answer, str):
         return _Ending(Outcome.WARNING, None, answer)
     raise TypeError(f"a check returns None or a sentence, not {type(answer).__name__}")
+
+
+def _cut_loose(error: BaseException | None) -> None:
+    """Take the frames from an error and from those that it came of.
+
+    The frames of many a library hold an error whose traceback holds them: circles that only the garbage
+    collector ends, of up to a hundred objects a failed run.
+    """
+    while error is not None and error.__traceback__ is not None:
+        error = error.with_traceback(None).__context__
 
 
 def _is_being_cancelled() -> bool:

@@ -36,3 +36,4 @@ def timed(
             yield waits_for
         except BaseException as error:  # noqa: BLE001 - handed on to the work, whose it is
             thrown = error
+        del waits_for  # its error's traceback holds this frame: a cycle again

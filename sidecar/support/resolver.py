@@ -79,6 +79,7 @@ class Resolver:
         self._is_closed = True
         self._set_timer()
         self._channel.close()
+        del self._channel  # it holds us: two in a circle would wait for the garbage collector
 
     async def _ask(self, start: Callable[..., None]) -> Any:
         """Return what c-ares calls back with; it goes on asking for one who no longer waits."""
@@ -92,7 +93,10 @@ class Resolver:
             self._asked.discard(answer)
             raise
         self._set_timer()
-        return await answer
+        try:
+            return await answer
+        finally:
+            del answer  # an error's traceback holds this frame: a circle again
 
     def _settle(self, answer: asyncio.Future[Any], result: object, code: int | None) -> None:
         self._asked.discard(answer)

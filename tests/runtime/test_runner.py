@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -510,6 +510,16 @@ async def test_a_run_that_ignores_its_cancellation_is_logged_once(caplog: pytest
 
     await asyncio.sleep(10)
     assert logged(caplog) == [("run ignores its cancellation", "db", None)]
+
+
+async def test_an_error_that_lets_nothing_be_set_is_a_failure_as_any() -> None:
+    @dataclass(frozen=True)
+    class FrozenError(Exception):
+        code: int
+
+    result = await runner_of(FakeCheck(raising(FrozenError(7)))).run()
+
+    assert (result.outcome, result.message) == (Outcome.FAILURE, "unexpected FrozenError")
 
 
 async def test_a_check_that_cancels_itself_is_logged_as_a_bug(caplog: pytest.LogCaptureFixture) -> None:
