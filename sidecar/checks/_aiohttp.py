@@ -110,19 +110,25 @@ def request_failures(target: str) -> Iterator[None]:
     """
     try:
         yield
-    except aiohttp.ClientConnectorCertificateError as error:
-        raise connection_failure(error.certificate_error, show_address(error.host, error.port)) from error
-    except aiohttp.ClientConnectorError as error:  # about a proxy too, which it names
-        raise connection_failure(error.os_error, show_address(error.host, error.port)) from error
-    except aiohttp.ClientHttpProxyError as error:
-        message = f"{target} is behind a proxy, which answered {error.status}"
-        raise CheckFailed(reason_of(error.status), message) from error
-    except aiohttp.ServerDisconnectedError as error:
-        raise CheckFailed(Reason.UNAVAILABLE, f"{target} closed the connection without an answer") from error
-    except aiohttp.ClientOSError as error:
-        cause = error.__cause__ if isinstance(error.__cause__, ssl.SSLError) else error
-        raise connection_failure(cause, target) from error
-    except aiohttp.ClientPayloadError as error:
-        raise CheckFailed(Reason.PROTOCOL, f"{target} broke off its answer") from error
     except aiohttp.ClientError as error:
-        raise CheckFailed(Reason.PROTOCOL, f"{target} did not answer in HTTP") from error
+        raise _failure(error, target) from error
+
+
+def _failure(error: Any, target: str) -> CheckFailed:
+    match error:
+        case aiohttp.ClientConnectorCertificateError():
+            return connection_failure(error.certificate_error, show_address(error.host, error.port))
+        case aiohttp.ClientConnectorError():  # about a proxy too, which it names
+            return connection_failure(error.os_error, show_address(error.host, error.port))
+        case aiohttp.ClientOSError():
+            cause = error.__cause__ if isinstance(error.__cause__, ssl.SSLError) else error
+            return connection_failure(cause, target)
+        case aiohttp.ClientHttpProxyError():
+            reason, what = reason_of(error.status), f"is behind a proxy, which answered {error.status}"
+        case aiohttp.ServerDisconnectedError():
+            reason, what = Reason.UNAVAILABLE, "closed the connection without an answer"
+        case aiohttp.ClientPayloadError():
+            reason, what = Reason.PROTOCOL, "broke off its answer"
+        case _:
+            reason, what = Reason.PROTOCOL, "did not answer in HTTP"
+    return CheckFailed(reason, f"{target} {what}")

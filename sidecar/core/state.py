@@ -1,6 +1,6 @@
 """The state of a check over its runs: when it flips, when to ask again, when it is too old to trust."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from math import inf
 from typing import Final
@@ -54,8 +54,7 @@ def settle(state: State, result: Result, *, failure_threshold: int, success_thre
     threshold = success_threshold if result.is_success else failure_threshold
     settled = Status.UP if result.is_success else Status.DOWN
     status = settled if streak >= threshold else state.status
-    return replace(
-        state,
+    return State(
         status=status,
         since=state.since if status is state.status else result.finished_at,
         streak=streak,
