@@ -148,7 +148,8 @@ class _Loading:
                 named = frozenset(files)
             if check is FLAWED:
                 return None
-            self._files_of[check.name] = named
+            if named:
+                self._files_of[check.name] = named
             self._places[check.name] = self._reader.place(node)
             self._advise(node, check, gates_are_given="gates" in items or "gates" in defaults)
             return check  # type: ignore[no-any-return]  # read_items returns what it was asked for

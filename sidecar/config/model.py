@@ -225,7 +225,7 @@ class Config:
     files: frozenset[Path] = frozenset()
     """Every file that the configuration names."""
     files_of: Mapping[str, frozenset[Path]] = field(default_factory=dict)
-    """The files that each check names."""
+    """The files that each check names, of those that name any."""
     advice: tuple[Problem, ...] = ()
     """What is allowed and worth a second thought."""
     places: Mapping[str, Place] = field(default_factory=dict)

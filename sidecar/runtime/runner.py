@@ -64,7 +64,7 @@ class Runner:
         """What a `HoldsConnection` adds; to ask for the type would read a third party's properties."""
         self._left_behind: dict[asyncio.Task[_Ending], float] = {}
         """Since which monotonic second."""
-        self._logged: set[str] = set()
+        self._logged: tuple[str, ...] = ()
 
     async def run(self) -> Result:
         """Run the check once and return how it ended, within `timeout` + 0.1 seconds, whatever it does.
@@ -182,7 +182,7 @@ class Runner:
     def _log_once(self, bug: str, message: str, error: BaseException | None = None, **fields: object) -> None:
         """Log a bug of the check once, not once a run."""
         if bug not in self._logged:
-            self._logged.add(bug)
+            self._logged += (bug,)
             log.error(message, exc_info=error, extra={"check": self._name, **fields})
 
     def _connections_opened(self) -> int:

@@ -29,7 +29,6 @@ def test_a_bare_list_of_checks_is_a_configuration() -> None:
     assert read("- {name: a, type: ping}\n- {name: b, type: ping}") == Config(
         checks=(PingConfig(name="a", type="ping"), PingConfig(name="b", type="ping")),
         places={"a": Place("c.yaml", 1, 3), "b": Place("c.yaml", 2, 3)},
-        files_of={"a": frozenset(), "b": frozenset()},
     )
 
 
