@@ -7,51 +7,43 @@ import os
 import sys
 import tempfile
 from asyncio.subprocess import PIPE
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AsyncExitStack
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
-from benchmarks.soak.report import SLOPE_LIMIT, Record, faults, table
+from benchmarks.soak.report import Record, faults, table
 from benchmarks.soak.targets import Servers, kinds, targets_of
 
 RUNS: Final = 100_000
-LOOKS: Final = 30
-"""How often the memory is looked at in a round."""
-CROWD: Final = 2
+LOOKS: Final = 60
+"""How often the memory is looked at."""
 EMPTY: Final[Mapping[str, str]] = MappingProxyType({})
 AS_IN_THE_IMAGE: Final = {"MALLOC_ARENA_MAX": "1"}
 """Variables of the Dockerfile that say how memory is allocated."""
-SMALL_CROWD: Final = {"exec": 1, "file": 1}
-"""A process or a thread a run makes noise in the memory, by the number of those that run at once."""
 
 
 def main() -> int:
     """Measure, print a table, and return 1 if a bound is broken."""
     options = _options()
-    each = options.runs // (2 * len(options.types))  # once to warm up, and once to judge
-    records: dict[str, Record] = {}
-    with tempfile.TemporaryDirectory() as folder, Servers(Path(folder)) as servers:
-        for kind in options.types:
-            print(f"{kind}: twice {each:,} runs", file=sys.stderr)
-            crowd = SMALL_CROWD.get(kind, CROWD)
-            work = soaked(kind, servers, each, rounds=options.rounds, looks=LOOKS, crowd=crowd)
-            records[kind] = asyncio.run(work)
-            if options.json:
-                options.json.write_text(json.dumps(records, indent=1) + "\n")
-    print(table(records))
-    broken = [fault for kind, record in records.items() for fault in faults(kind, record)]
+    with tempfile.TemporaryDirectory() as folder:
+        record = asyncio.run(soaked(options.types or kinds(), options.runs, LOOKS, Path(folder)))
+    if options.json:
+        options.json.write_text(json.dumps(record, indent=1) + "\n")
+    print(table(record))
+    broken = list(faults(record))
     for fault in broken:
         print(fault, file=sys.stderr)
     return 1 if broken else 0
 
 
-async def soaked(kind: str, servers: Servers, runs: int, *, rounds: int, looks: int, crowd: int) -> Record:
-    """Return what a process of its own measured over so many runs of a type, or more while it settles."""
-    with tempfile.TemporaryDirectory() as folder:
-        async with targets_of(kind, servers, Path(folder)) as targets:
-            order = {"runs": runs, "rounds": rounds, "looks": looks, "slope_limit": SLOPE_LIMIT}
-            return await driven({**order, "crowd": crowd, "targets": targets})
+async def soaked(types: Iterable[str], runs: int, looks: int, folder: Path) -> Record:
+    """Return what a process of its own measured over so many runs of these types together."""
+    async with AsyncExitStack() as stack:
+        servers = stack.enter_context(Servers(folder))
+        targets = {kind: await stack.enter_async_context(targets_of(kind, servers)) for kind in types}
+        return await driven({"runs": runs, "looks": looks, "targets": targets})
 
 
 async def driven(order: Mapping[str, Any], environ: Mapping[str, str] = EMPTY) -> Record:
@@ -77,10 +69,11 @@ async def driven(order: Mapping[str, Any], environ: Mapping[str, str] = EMPTY) -
 
 
 def _options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="make soak", description=__doc__)
-    parser.add_argument("--runs", type=int, default=RUNS, help="runs of all types together (%(default)s)")
-    parser.add_argument("--rounds", type=int, default=1, help="at most, while memory settles (%(default)s)")
-    parser.add_argument("--types", nargs="+", choices=kinds(), default=kinds(), help="which (all)")
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.soak", description=__doc__)
+    parser.add_argument(
+        "types", nargs="*", choices=[[], *kinds()], metavar="TYPE", help=", ".join(kinds()) + " (all)"
+    )
+    parser.add_argument("--runs", type=int, default=RUNS, help="of all types together (%(default)s)")
     parser.add_argument("--json", type=Path, help="file to write the figures to")
     return parser.parse_args(arguments)
 

@@ -1,4 +1,4 @@
-"""The process that is measured: many checks of one type, run by the real scheduler in compressed time.
+"""The process that is measured: checks of many types, run together by the real scheduler in compressed time.
 
 Reads an `Order` as JSON from standard input, and writes `Figures` as JSON to standard output.
 """
@@ -36,12 +36,12 @@ from sidecar.support.text import Redactor
 
 HASTE: Final = 20
 """Seconds of the loop in one of the clock on the wall."""
-CHECKS: Final[Mapping[str, int]] = {"up": 4, "hung": 12, "flapping": 6, "garbage": 6}
-"""How many checks of a crowd of one have a target in each state: what hangs runs seldom."""
-REHEARSAL: Final = 0.05
+CHECKS: Final[Mapping[str, int]] = {"up": 2, "hung": 4, "flapping": 2, "garbage": 2}
+"""How many checks of a type have a target in each state: what hangs runs seldom."""
+REHEARSAL: Final = 0.01
 """Share of the runs after which what is made once, and kept, has been made."""
-SELDOM: Final = 3
-"""How many times as many looks at the memory there are in a round as in the one to warm up."""
+WARM_UP: Final = 0.5
+"""Share of the runs in which the heap takes its size, and is not judged."""
 CLOSES_WITHIN: Final = 1.0
 """Seconds on the wall after which what was closed is gone: sockets are closed some turns later."""
 CLOSES_AT_LAST: Final = 3.0
@@ -54,18 +54,11 @@ FAREWELL: Final = 0.05
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """What to run: so many times in a round, the checks of the targets by state, and `crowd` times as many.
-
-    After a round to warm up there are up to `rounds` more, until one in which the memory grows by less than
-    `slope_limit`, as so many `looks` at it say.
-    """
+    """How many runs, of checks of these targets by type and state, and how many looks at the memory."""
 
     runs: int
-    rounds: int
     looks: int
-    slope_limit: float
-    crowd: int
-    targets: Mapping[str, Mapping[str, Any]]
+    targets: Mapping[str, Mapping[str, Mapping[str, Any]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,16 +74,16 @@ class Held:
 class Figures:
     """What was measured."""
 
-    outcomes: Mapping[str, Mapping[str, int]]
-    """Runs by the state of the target and the outcome, or the reason of a failure."""
+    outcomes: Mapping[str, Mapping[str, Mapping[str, int]]]
+    """Runs by the type, the state of the target, and the outcome, or the reason of a failure."""
     before: Held
     after: Held
     looks: Sequence[Look]
-    """At the memory, in the last round."""
+    """At the memory, from the first run to the last."""
     rss_slope: Slope
-    """KiB in 1,000 runs, in the last round."""
+    """KiB in 1,000 runs, after the warm-up."""
     block_slope: Slope
-    """Blocks that Python has allocated in 1,000 runs, in the last round."""
+    """Blocks that Python has allocated in 1,000 runs, after the warm-up."""
 
 
 class _HastySelector(DefaultSelector):
@@ -127,10 +120,12 @@ class _Crowd:
     """The checks that are run: counts their runs, and has them rest and go on."""
 
     def __init__(
-        self, checks: Iterable[CheckConfig], dice: Dice, ask_now: Callable[[Iterable[str]], None]
+        self, checks: Sequence[CheckConfig], dice: Dice, ask_now: Callable[[Iterable[str]], None]
     ) -> None:
         self._names = frozenset(check.name for check in checks)
-        self.outcomes: dict[str, dict[str, int]] = {_state_of(name): {} for name in self._names}
+        self.outcomes: dict[str, dict[str, dict[str, int]]] = {}
+        for check in checks:
+            self._endings(check.name)
         self.runs = 0
         self._dice = dice
         self._ask_now = ask_now
@@ -139,9 +134,8 @@ class _Crowd:
 
     def add(self, check: str, result: Result) -> None:
         """Take the result of a run."""
-        of_state = self.outcomes[_state_of(check)]
-        ending = result.reason or result.outcome
-        of_state[ending] = of_state.get(ending, 0) + 1
+        endings, ending = self._endings(check), result.reason or result.outcome
+        endings[ending] = endings.get(ending, 0) + 1
         self.runs += 1
         self._busy -= {check}
         self._ended.set()
@@ -158,14 +152,24 @@ class _Crowd:
         self._dice.is_holding = False
         self._ask_now(self._names)
 
+    def _endings(self, check: str) -> dict[str, int]:
+        state, kind = _subject(check)
+        return self.outcomes.setdefault(kind, {}).setdefault(state, {})
+
     async def _until(self, is_so: Callable[[], bool]) -> None:
         while not is_so():
             self._ended.clear()
             await self._ended.wait()
 
 
-def _state_of(check: str) -> str:
-    return check.partition("-")[0]
+def _named(state: str, kind: str, number: int) -> str:
+    return f"{state}-{kind}-{number}"
+
+
+def _subject(check: str) -> tuple[str, str]:
+    """Return the state and the type that a check is named after."""
+    state, _, rest = check.partition("-")
+    return state, rest.rpartition("-")[0]
 
 
 def main() -> None:
@@ -186,22 +190,24 @@ async def soak(order: Order) -> Figures:
         await rehearsal.until(int(order.runs * REHEARSAL))
     before = await _settled(Held(0, 0, 0), within=CLOSES_WITHIN)
     async with _running(config) as crowd:
-        looks = await _growth(crowd, order)
+        looks = await _looks(crowd, order)
+    judged = [look for look in looks if look.runs > order.runs * WARM_UP]
     return Figures(
         outcomes=crowd.outcomes,
         before=before,
         after=await _settled(before, within=CLOSES_AT_LAST),
         looks=looks,
-        rss_slope=rss_slope(looks),
-        block_slope=block_slope(looks),
+        rss_slope=rss_slope(judged),
+        block_slope=block_slope(judged),
     )
 
 
 def _configured(order: Order) -> Config:
     checks = [
-        {"interval": "1s", "gates": "none", **keys, "name": f"{state}-{number}"}
-        for state, keys in order.targets.items()
-        for number in range(order.crowd * CHECKS[state])
+        {"interval": "1s", "gates": "none", **keys, "name": _named(state, kind, number)}
+        for kind, states in order.targets.items()
+        for state, keys in states.items()
+        for number in range(CHECKS[state])
     ]
     source = Source("soak", json.dumps({"ungated": True, "checks": checks}).encode())
     return load(source, InstalledTypes(), {})
@@ -230,25 +236,14 @@ async def _running(config: Config) -> AsyncIterator[_Crowd]:
             await scheduler.aclose()
 
 
-async def _growth(crowd: _Crowd, order: Order) -> list[Look]:
-    """Return the looks at the memory in the first round in which it has settled."""
-    await _looks(crowd, order.runs, max(order.looks // SELDOM, 1))
-    for _ in range(order.rounds):
-        looks = await _looks(crowd, order.runs, order.looks)
-        if rss_slope(looks).high < order.slope_limit:
-            break
-    return looks
-
-
-async def _looks(crowd: _Crowd, runs: int, count: int) -> list[Look]:
+async def _looks(crowd: _Crowd, order: Order) -> list[Look]:
     """Look at the memory so often in so many runs.
 
     Every check rests meanwhile: what lives is then the same each time, but for what was left behind.
     """
-    ran, kib, blocks = (array("q", [0] * count) for _ in range(3))  # which do not grow themselves
-    before = crowd.runs
-    for look in range(count):
-        await crowd.until(before + (look + 1) * runs // count)
+    ran, kib, blocks = (array("q", [0] * order.looks) for _ in range(3))  # which do not grow themselves
+    for look in range(order.looks):
+        await crowd.until((look + 1) * order.runs // order.looks)
         await asyncio.sleep(FAREWELL * HASTE)
         ran[look], kib[look], blocks[look] = crowd.runs, resident(), sys.getallocatedblocks()
         crowd.go_on()

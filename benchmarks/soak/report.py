@@ -1,6 +1,6 @@
 """What the figures of a soak say: the bounds, a table for a terminal, and one in Markdown."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, TypeAlias
 
 SLOPE_LIMIT: Final = 1.0
@@ -9,57 +9,72 @@ BLOCK_LIMIT: Final = 100.0
 """Blocks that may be more in 1,000 runs: a leak leaves one at least in each run against some state."""
 STATES: Final = ("up", "hung", "flapping", "garbage")
 """Of the targets; a file system that hangs is none that a plain user can have, so that no file is hung."""
-PER_1000: Final = ("KiB per 1,000 runs", "blocks per 1,000 runs")
-HEADINGS: Final = ("type", "runs", *STATES, "descriptors", "tasks", "threads", *PER_1000)
 
 Record: TypeAlias = Mapping[str, Any]
-"""The figures of one type, as the JSON file has them."""
+"""The figures, as the JSON file has them."""
+Row: TypeAlias = tuple[str, ...]
 
 
-def faults(kind: str, record: Record, *, judges_memory: bool = True) -> Iterator[str]:
-    """Yield a sentence for each bound that a type broke, and for each target that was not in its state."""
+def faults(record: Record, *, judges_memory: bool = True) -> Iterator[str]:
+    """Yield a sentence for each bound that was broken, and for each target that was not in its state."""
     if judges_memory:
-        yield from _growth(kind, record)
+        yield from _growth(record)
     for held, before in record["before"].items():
         if record["after"][held] > before:
-            yield f"{kind}: {held} rose from {before} to {record['after'][held]}"
-    for state, endings in record["outcomes"].items():
-        if (complaint := _unlike(state, endings)) is not None:
-            yield f"{kind}: what is {state} {complaint}"
+            yield f"{held} rose from {before} to {record['after'][held]}"
+    for kind, states in record["outcomes"].items():
+        for state, endings in states.items():
+            if (complaint := _unlike(state, endings)) is not None:
+                yield f"{kind}: what is {state} {complaint}"
 
 
-def markdown(records: Mapping[str, Record]) -> str:
-    """Return the table as a page shows it."""
-    rows = [HEADINGS, tuple("---" for _ in HEADINGS), *_rows(records)]
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows) + "\n"
+def markdown(record: Record) -> str:
+    """Return what was left behind, and what was run, as two tables of a page."""
+    return f"{_markdown(_left_behind(record))}\n{_markdown(_runs(record))}"
 
 
-def table(records: Mapping[str, Record]) -> str:
-    """Return the table as a terminal shows it."""
-    rows = [HEADINGS, *_rows(records)]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(_padded(row, widths) for row in rows)
+def table(record: Record) -> str:
+    """Return the same tables as a terminal shows them."""
+    return f"{_padded(_left_behind(record))}\n\n{_padded(_runs(record))}"
 
 
-def _growth(kind: str, record: Record) -> Iterator[str]:
+def _growth(record: Record) -> Iterator[str]:
     if record["rss_slope"]["high"] > SLOPE_LIMIT:
         grew = "grew" if record["rss_slope"]["low"] > SLOPE_LIMIT else "may have grown"
-        yield f"{kind}: the memory {grew} by {_shown(record['rss_slope'], 2)} KiB per 1,000 runs"
+        yield f"the memory {grew} by {_shown(record['rss_slope'], 2)} KiB per 1,000 runs"
     if record["block_slope"]["low"] > BLOCK_LIMIT:
-        yield f"{kind}: what lives grew by {_shown(record['block_slope'], 0)} blocks per 1,000 runs"
+        yield f"what lives grew by {_shown(record['block_slope'], 0)} blocks per 1,000 runs"
 
 
-def _rows(records: Mapping[str, Record]) -> Iterator[tuple[str, ...]]:
-    for kind, record in records.items():
-        runs = {state: sum(endings.values()) for state, endings in record["outcomes"].items()}
-        yield (
-            kind,
-            f"{sum(runs.values()):,}",
-            *(f"{runs[state]:,}" if state in runs else "-" for state in STATES),
-            *(f"{before} → {record['after'][held]}" for held, before in record["before"].items()),
-            _shown(record["rss_slope"], 2),
-            _shown(record["block_slope"], 0),
-        )
+def _left_behind(record: Record) -> Iterator[Row]:
+    yield ("", "measured", "bound")
+    for held, before in record["before"].items():
+        yield (held, f"{before} → {record['after'][held]}", "no more")
+    yield ("memory, KiB per 1,000 runs", _shown(record["rss_slope"], 2), f"{SLOPE_LIMIT:.0f}")
+    yield ("blocks per 1,000 runs", _shown(record["block_slope"], 0), f"{BLOCK_LIMIT:.0f}")
+
+
+def _runs(record: Record) -> Iterator[Row]:
+    """Yield a line for each type: the runs in each state, and how many of them succeeded."""
+    yield ("type", "runs", *STATES)
+    total = 0
+    for kind, states in record["outcomes"].items():
+        runs = sum(sum(endings.values()) for endings in states.values())
+        total += runs
+        yield (kind, f"{runs:,}", *(_counted(states.get(state)) for state in STATES))
+    yield ("all", f"{total:,}", *("" for _ in STATES))
+
+
+def _counted(endings: Mapping[str, int] | None) -> str:
+    if endings is None:
+        return "-"
+    return f"{sum(endings.values()):,} ({endings.get('success', 0):,})"
+
+
+def _markdown(rows: Iterable[Row]) -> str:
+    heading, *rest = rows
+    lines = [heading, tuple("---" for _ in heading), *rest]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 def _shown(slope: Mapping[str, float], digits: int) -> str:
@@ -68,8 +83,13 @@ def _shown(slope: Mapping[str, float], digits: int) -> str:
     return f"{value} ({low} to {high})"
 
 
-def _padded(row: Iterable[str], widths: Sequence[int]) -> str:
-    return "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+def _padded(rows: Iterable[Row]) -> str:
+    lines = list(rows)
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in lines
+    )
 
 
 def _unlike(state: str, endings: Mapping[str, int]) -> str | None:

@@ -23,7 +23,7 @@ FLAP: Final = 0.2
 """Seconds that a flapping target stays as it is."""
 FLAPS: Final = (None, Fault.RESETTING, None, Fault.REFUSED, None, Fault.HALF_CLOSING, None, Fault.SILENT)
 """What a flapping target goes through."""
-PATIENCE: Final = "20s"
+PATIENCE: Final = "60s"
 """Deadline of a run that is to succeed or fail by itself, on a machine that is busy with it."""
 HUNG_FOR: Final = {"rabbitmq-inflight": "8s"}
 """Deadline of a run against what hangs, where 2s may not be asked for."""
@@ -56,34 +56,35 @@ class Servers:
     @cached_property
     def redis(self) -> RedisServer:
         """A Redis."""
-        return self._started(RedisServer(self._new_folder("redis")))
+        return self._started(RedisServer(self.new_folder("redis")))
 
     @cached_property
     def rabbit(self) -> RabbitServer:
         """A RabbitMQ."""
-        return self._started(RabbitServer(self._new_folder("rabbit")))
+        return self._started(RabbitServer(self.new_folder("rabbit")))
 
     @cached_property
     def postgres(self) -> PostgresServer:
         """A PostgreSQL with room for every check of a crowd."""
         room = ("max_connections = 300",)
-        return self._started(PostgresServer(self._new_folder("postgres"), password=PASSWORD, config=room))
+        return self._started(PostgresServer(self.new_folder("postgres"), password=PASSWORD, config=room))
 
     def _started(self, server: AnyServer) -> AnyServer:
         self._stack.callback(server.close)
         self._stack.callback(server.kill)  # nobody needs what it would save
         return server.start()
 
-    def _new_folder(self, name: str) -> Path:
+    def new_folder(self, name: str) -> Path:
+        """Make a folder for what a server, or a check, reads and writes."""
         folder = self._folder / name
         folder.mkdir()
         return folder
 
 
 @asynccontextmanager
-async def targets_of(kind: str, servers: Servers, folder: Path) -> AsyncIterator[Targets]:
-    """Have targets of a type in every state until the end of the block; a folder takes what they write."""
-    async with _TARGETS[kind](servers, folder) as targets:
+async def targets_of(kind: str, servers: Servers) -> AsyncIterator[Targets]:
+    """Have targets of a type in every state until the end of the block."""
+    async with _TARGETS[kind](servers) as targets:
         yield {
             state: {
                 "type": kind,
@@ -99,36 +100,34 @@ def kinds() -> tuple[str, ...]:
     return tuple(_TARGETS)
 
 
-def _redis(servers: Servers, _folder: Path) -> AbstractAsyncContextManager[Targets]:
+def _redis(servers: Servers) -> AbstractAsyncContextManager[Targets]:
     return _network(Address(servers.redis.host, servers.redis.port), _redis_keys)
 
 
-def _rabbit(servers: Servers, _folder: Path) -> AbstractAsyncContextManager[Targets]:
+def _rabbit(servers: Servers) -> AbstractAsyncContextManager[Targets]:
     return _network(Address(servers.rabbit.host, servers.rabbit.port), _rabbit_keys)
 
 
-def _delivery(servers: Servers, _folder: Path) -> AbstractAsyncContextManager[Targets]:
+def _delivery(servers: Servers) -> AbstractAsyncContextManager[Targets]:
     return _network(Address(servers.rabbit.host, servers.rabbit.management_port), _delivery_keys)
 
 
-def _inflight(servers: Servers, _folder: Path) -> AbstractAsyncContextManager[Targets]:
+def _inflight(servers: Servers) -> AbstractAsyncContextManager[Targets]:
     return _network(Address(servers.rabbit.host, servers.rabbit.management_port), _inflight_keys)
 
 
-def _postgres(servers: Servers, _folder: Path) -> AbstractAsyncContextManager[Targets]:
+def _postgres(servers: Servers) -> AbstractAsyncContextManager[Targets]:
     return _network(Address(servers.postgres.host, servers.postgres.port), _postgres_keys)
 
 
 @asynccontextmanager
-async def _web(
-    answer: bytes, keys: Callable[[Address], Keys], _servers: Servers, _folder: Path
-) -> AsyncIterator[Targets]:
+async def _web(answer: bytes, keys: Callable[[Address], Keys], _servers: Servers) -> AsyncIterator[Targets]:
     async with answering(answer) as site, _network(site.address, keys) as targets:
         yield targets
 
 
 @asynccontextmanager
-async def _tcp(_servers: Servers, _folder: Path) -> AsyncIterator[Targets]:
+async def _tcp(_servers: Servers) -> AsyncIterator[Targets]:
     async with silent() as address, _network(address, _tcp_keys) as targets:
         yield {
             **targets,
@@ -138,7 +137,7 @@ async def _tcp(_servers: Servers, _folder: Path) -> AsyncIterator[Targets]:
 
 
 @asynccontextmanager
-async def _dns(_servers: Servers, _folder: Path) -> AsyncIterator[Targets]:
+async def _dns(_servers: Servers) -> AsyncIterator[Targets]:
     names = {f"{state}.test": ["192.0.2.1", "2001:db8::1"] for state in STATES}
     unheard = {"hung.test"}
     async with FakeDns(names, silent=unheard) as dns, _flipping(dns, unheard), _nonsense() as nonsense:
@@ -154,7 +153,8 @@ async def _dns(_servers: Servers, _folder: Path) -> AsyncIterator[Targets]:
 
 
 @asynccontextmanager
-async def _exec(_servers: Servers, folder: Path) -> AsyncIterator[Targets]:
+async def _exec(servers: Servers) -> AsyncIterator[Targets]:
+    folder = servers.new_folder("exec")
     async with _come_and_go(folder / "flag"):
         yield {
             "up": {"command": ["true"]},
@@ -165,8 +165,9 @@ async def _exec(_servers: Servers, folder: Path) -> AsyncIterator[Targets]:
 
 
 @asynccontextmanager
-async def _file(_servers: Servers, folder: Path) -> AsyncIterator[Targets]:
+async def _file(servers: Servers) -> AsyncIterator[Targets]:
     """Leave out what is hung: a file system that hangs is none that a plain user can have."""
+    folder = servers.new_folder("file")
     (folder / "up").write_text(HOLDING)
     (folder / "garbage").write_bytes(os.urandom(100_000))
     async with _come_and_go(folder / "flapping"):
@@ -208,7 +209,7 @@ def _s3_keys(address: Address) -> Keys:
     return {**where, **credentials}
 
 
-_TARGETS: Final[Mapping[str, Callable[[Servers, Path], AbstractAsyncContextManager[Targets]]]] = {
+_TARGETS: Final[Mapping[str, Callable[[Servers], AbstractAsyncContextManager[Targets]]]] = {
     "redis": _redis,
     "rabbitmq": _rabbit,
     "rabbitmq-delivery": _delivery,
