@@ -58,7 +58,7 @@ faults: $(INSTALLED) servers  ## put every check type against every fault, and w
 	    $(BIN)/python -m tools.reliability --cells $(VENV)/cells.json && exit $$ended
 
 soak: JSON ?= $(VENV)/soak.json
-soak: $(INSTALLED) servers  ## 100,000 runs of all types: nothing may be left behind; write what was (RUNS= writes no page, JSON=)
+soak: $(INSTALLED) servers  ## 100,000 runs of all types together leave nothing behind; write what was (RUNS= writes no page, JSON=)
 	@$(BIN)/python -m benchmarks.soak --json $(JSON) $(if $(RUNS),--runs $(RUNS)); ended=$$?; \
 	    $(if $(RUNS),true,$(BIN)/python -m tools.reliability --soak $(JSON)) && exit $$ended
 

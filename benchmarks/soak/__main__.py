@@ -18,7 +18,7 @@ from benchmarks.soak.targets import Servers, kinds, targets_of
 
 RUNS: Final = 100_000
 LOOKS: Final = 60
-"""How often the memory is looked at."""
+"""How often the memory is looked at in these runs."""
 EMPTY: Final[Mapping[str, str]] = MappingProxyType({})
 AS_IN_THE_IMAGE: Final = {"MALLOC_ARENA_MAX": "1"}
 """Variables of the Dockerfile that say how memory is allocated."""
@@ -73,7 +73,9 @@ def _options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "types", nargs="*", choices=[[], *kinds()], metavar="TYPE", help=", ".join(kinds()) + " (all)"
     )
-    parser.add_argument("--runs", type=int, default=RUNS, help="of all types together (%(default)s)")
+    parser.add_argument(
+        "--runs", type=int, default=RUNS, help="to judge, of all types together (%(default)s)"
+    )
     parser.add_argument("--json", type=Path, help="file to write the figures to")
     return parser.parse_args(arguments)
 

@@ -40,8 +40,8 @@ CHECKS: Final[Mapping[str, int]] = {"up": 2, "hung": 4, "flapping": 2, "garbage"
 """How many checks of a type have a target in each state: what hangs runs seldom."""
 REHEARSAL: Final = 0.01
 """Share of the runs after which what is made once, and kept, has been made."""
-WARM_UP: Final = 0.5
-"""Share of the runs in which the heap takes its size, and is not judged."""
+WARM_UP: Final = 0.2
+"""Runs before those that are judged, as a share of them: the heap takes its size."""
 CLOSES_WITHIN: Final = 1.0
 """Seconds on the wall after which what was closed is gone: sockets are closed some turns later."""
 CLOSES_AT_LAST: Final = 3.0
@@ -54,7 +54,7 @@ FAREWELL: Final = 0.05
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """How many runs, of checks of these targets by type and state, and how many looks at the memory."""
+    """How many runs to judge, with how many looks at the memory, and the targets by type and state."""
 
     runs: int
     looks: int
@@ -191,7 +191,7 @@ async def soak(order: Order) -> Figures:
     before = await _settled(Held(0, 0, 0), within=CLOSES_WITHIN)
     async with _running(config) as crowd:
         looks = await _looks(crowd, order)
-    judged = [look for look in looks if look.runs > order.runs * WARM_UP]
+    judged = looks[-order.looks :]
     return Figures(
         outcomes=crowd.outcomes,
         before=before,
@@ -237,12 +237,13 @@ async def _running(config: Config) -> AsyncIterator[_Crowd]:
 
 
 async def _looks(crowd: _Crowd, order: Order) -> list[Look]:
-    """Look at the memory so often in so many runs.
+    """Look at the memory so often in so many runs, and as often in the warm-up before them.
 
     Every check rests meanwhile: what lives is then the same each time, but for what was left behind.
     """
-    ran, kib, blocks = (array("q", [0] * order.looks) for _ in range(3))  # which do not grow themselves
-    for look in range(order.looks):
+    count = order.looks + int(order.looks * WARM_UP)
+    ran, kib, blocks = (array("q", [0] * count) for _ in range(3))  # which do not grow themselves
+    for look in range(count):
         await crowd.until((look + 1) * order.runs // order.looks)
         await asyncio.sleep(FAREWELL * HASTE)
         ran[look], kib[look], blocks[look] = crowd.runs, resident(), sys.getallocatedblocks()

@@ -19,7 +19,7 @@ from tests.network import Address, FakeDns, Proxy, garbage, silent
 from tests.network.proxy import Fault
 from tools.servers import PostgresServer, RabbitServer, RedisServer, Server
 
-FLAP: Final = 0.2
+FLAP: Final = 0.5
 """Seconds that a flapping target stays as it is."""
 FLAPS: Final = (None, Fault.RESETTING, None, Fault.REFUSED, None, Fault.HALF_CLOSING, None, Fault.SILENT)
 """What a flapping target goes through."""
