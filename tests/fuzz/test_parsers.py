@@ -91,7 +91,7 @@ def test_any_files_of_a_service_account_are_credentials_or_an_error_of_the_api(
         read_credentials(folder)
 
 
-@tries(80)
+@tries(40)
 @given(
     body=json_bodies(values(["message", "kind", "status"])),
     seconds=st.one_of(st.text(max_size=20), ODD_TEXTS, st.just("9" * 5000), st.just("٣")),
@@ -288,7 +288,7 @@ def test_any_index_is_judged_soon(expressions: str, predicate: str, where: str, 
 TOPICS = st.lists(st.sampled_from(["#", "*", "a", "", "é"]), max_size=8).map(".".join)
 
 
-@tries(150)
+@tries(60)
 @given(
     pattern=st.one_of(TOPICS, st.just("#." * 20_000), st.just("*.#." * 10_000)),
     key=st.one_of(TOPICS, st.just("a." * 127)),
