@@ -22,6 +22,8 @@ LOOKS: Final = 60
 EMPTY: Final[Mapping[str, str]] = MappingProxyType({})
 AS_IN_THE_IMAGE: Final = {"MALLOC_ARENA_MAX": "1"}
 """Variables of the Dockerfile that say how memory is allocated."""
+BY_THE_PAGE: Final = {"PYTHONMALLOC": "malloc"}
+"""Has Python's objects where pages can go back one by one; its own arenas stay whole for one object."""
 
 
 def main() -> int:
@@ -54,7 +56,7 @@ async def driven(order: Mapping[str, Any], environ: Mapping[str, str] = EMPTY) -
         "benchmarks.soak.driver",
         stdin=PIPE,
         stdout=PIPE,
-        env={**os.environ, **AS_IN_THE_IMAGE, **environ},
+        env={**AS_IN_THE_IMAGE, **BY_THE_PAGE, **os.environ, **environ},
     )
     try:
         answer, _ = await process.communicate(json.dumps(order).encode())

@@ -18,7 +18,7 @@ from random import Random
 from selectors import DefaultSelector
 from typing import Any, Final
 
-from benchmarks.soak.memory import Look, Slope, block_slope, resident, rss_slope
+from benchmarks.soak.memory import Look, Slope, allocated, allocated_slope, resident, resident_slope
 from sidecar.app.needs import find_type
 from sidecar.checks import InstalledTypes
 from sidecar.config.check import CheckConfig
@@ -80,10 +80,10 @@ class Figures:
     after: Held
     looks: Sequence[Look]
     """At the memory, from the first run to the last."""
-    rss_slope: Slope
+    resident: Slope
     """KiB in 1,000 runs, after the warm-up."""
-    block_slope: Slope
-    """Blocks that Python has allocated in 1,000 runs, after the warm-up."""
+    allocated: Slope
+    """KiB in 1,000 runs, after the warm-up."""
 
 
 class _HastySelector(DefaultSelector):
@@ -197,8 +197,8 @@ async def soak(order: Order) -> Figures:
         before=before,
         after=await _settled(before, within=CLOSES_AT_LAST),
         looks=looks,
-        rss_slope=rss_slope(judged),
-        block_slope=block_slope(judged),
+        resident=resident_slope(judged),
+        allocated=allocated_slope(judged),
     )
 
 
@@ -242,13 +242,13 @@ async def _looks(crowd: _Crowd, order: Order) -> list[Look]:
     Every check rests meanwhile: what lives is then the same each time, but for what was left behind.
     """
     count = order.looks + int(order.looks * WARM_UP)
-    ran, kib, blocks = (array("q", [0] * count) for _ in range(3))  # which do not grow themselves
+    ran, kept, given = (array("q", [0] * count) for _ in range(3))  # which do not grow themselves
     for look in range(count):
         await crowd.until((look + 1) * order.runs // order.looks)
         await asyncio.sleep(FAREWELL * HASTE)
-        ran[look], kib[look], blocks[look] = crowd.runs, resident(), sys.getallocatedblocks()
+        ran[look], kept[look], given[look] = crowd.runs, resident(), allocated()
         crowd.go_on()
-    return list(map(Look, ran, kib, blocks))
+    return list(map(Look, ran, kept, given))
 
 
 async def _settled(limit: Held, *, within: float) -> Held:

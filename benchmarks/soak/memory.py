@@ -17,19 +17,28 @@ from typing import Final, NamedTuple
 
 CONFIDENCE: Final = 1.96
 """Standard deviations that 95 of 100 values of a normal distribution are within."""
-LIBC: Final = ctypes.CDLL(None)
+COUNTS: Final = "arena ordblks smblks hblks hblkhd usmblks fsmblks uordblks fordblks keepcost"
+"""The fields of glibc's `struct mallinfo2` (mallinfo(3))."""
 ROLLUP: Final = Path("/proc/self/smaps_rollup")
 """Exact, where `statm` may be some pages behind (kernel.org/doc/Documentation/filesystems/proc.rst)."""
+
+
+class _Mallinfo(ctypes.Structure):
+    _fields_ = tuple((name, ctypes.c_size_t) for name in COUNTS.split())
+
+
+LIBC: Final = ctypes.CDLL(None)
+LIBC.mallinfo2.restype = _Mallinfo
 
 
 class Look(NamedTuple):
     """What there was after so many runs."""
 
     runs: int
-    rss: int
+    resident: int
     """KiB."""
-    blocks: int
-    """That Python has allocated, for objects and what belongs to them."""
+    allocated: int
+    """KiB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +60,20 @@ def resident() -> int:
     return next(int(values[0]) for name, *values in fields if name == "Rss:")
 
 
-def rss_slope(looks: Iterable[Look]) -> Slope:
-    """Return the KiB by which the memory grows in 1,000 runs."""
-    return slope([(look.runs, look.rss) for look in looks])
+def allocated() -> int:
+    """Return the KiB that malloc has given out: to C code, and with `PYTHONMALLOC=malloc` to Python too."""
+    counts = LIBC.mallinfo2()
+    return int(counts.uordblks + counts.hblkhd) // 1024
 
 
-def block_slope(looks: Iterable[Look]) -> Slope:
-    """Return by how many blocks more are allocated in 1,000 runs."""
-    return slope([(look.runs, look.blocks) for look in looks])
+def resident_slope(looks: Iterable[Look]) -> Slope:
+    """Return the KiB by which the resident memory grows in 1,000 runs."""
+    return slope([(look.runs, look.resident) for look in looks])
+
+
+def allocated_slope(looks: Iterable[Look]) -> Slope:
+    """Return by how many KiB more are allocated in 1,000 runs."""
+    return slope([(look.runs, look.allocated) for look in looks])
 
 
 def slope(points: Sequence[tuple[int, int]]) -> Slope:

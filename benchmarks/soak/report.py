@@ -5,8 +5,6 @@ from typing import Any, Final, TypeAlias
 
 SLOPE_LIMIT: Final = 1.0
 """KiB that the memory may grow in 1,000 runs."""
-BLOCK_LIMIT: Final = 100.0
-"""Blocks that may be more in 1,000 runs: a leak leaves one at least in each run against some state."""
 STATES: Final = ("up", "hung", "flapping", "garbage")
 """Of the targets; a file system that hangs is none that a plain user can have, so that no file is hung."""
 
@@ -39,19 +37,20 @@ def table(record: Record) -> str:
 
 
 def _growth(record: Record) -> Iterator[str]:
-    if record["rss_slope"]["high"] > SLOPE_LIMIT:
-        grew = "grew" if record["rss_slope"]["low"] > SLOPE_LIMIT else "may have grown"
-        yield f"the memory {grew} by {_shown(record['rss_slope'], 2)} KiB per 1,000 runs"
-    if record["block_slope"]["low"] > BLOCK_LIMIT:
-        yield f"what lives grew by {_shown(record['block_slope'], 0)} blocks per 1,000 runs"
+    resident, allocated = record["resident"], record["allocated"]
+    if resident["high"] > SLOPE_LIMIT:
+        grew = "grew" if resident["low"] > SLOPE_LIMIT else "may have grown"
+        yield f"the resident memory {grew} by {_shown(resident)} KiB per 1,000 runs"
+    if allocated["low"] > SLOPE_LIMIT:
+        yield f"what is allocated grew by {_shown(allocated)} KiB per 1,000 runs"
 
 
 def _left_behind(record: Record) -> Iterator[Row]:
     yield ("", "measured", "bound")
     for held, before in record["before"].items():
         yield (held, f"{before} → {record['after'][held]}", "no more")
-    yield ("memory, KiB per 1,000 runs", _shown(record["rss_slope"], 2), f"{SLOPE_LIMIT:.0f}")
-    yield ("blocks per 1,000 runs", _shown(record["block_slope"], 0), f"{BLOCK_LIMIT:.0f}")
+    for memory in ("resident", "allocated"):
+        yield (f"{memory}, KiB per 1,000 runs", _shown(record[memory]), f"{SLOPE_LIMIT:.0f}")
 
 
 def _runs(record: Record) -> Iterator[Row]:
@@ -77,9 +76,9 @@ def _markdown(rows: Iterable[Row]) -> str:
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
-def _shown(slope: Mapping[str, float], digits: int) -> str:
+def _shown(slope: Mapping[str, float]) -> str:
     """Return a slope, and the bounds that hold 95 %."""
-    value, low, high = (f"{slope[each]:+.{digits}f}" for each in ("value", "low", "high"))
+    value, low, high = (f"{slope[each]:+.2f}" for each in ("value", "low", "high"))
     return f"{value} ({low} to {high})"
 
 

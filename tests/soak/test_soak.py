@@ -27,8 +27,8 @@ WHOLE: Final[Record] = {
     },
     "before": {"descriptors": 7, "tasks": 1, "threads": 1},
     "after": {"descriptors": 7, "tasks": 1, "threads": 1},
-    "rss_slope": {"value": 0.25, "low": -0.5, "high": 0.75},
-    "block_slope": {"value": -1.0, "low": -20.0, "high": 18.0},
+    "resident": {"value": 0.25, "low": -0.5, "high": 0.75},
+    "allocated": {"value": -0.2, "low": -2.0, "high": 1.8},
 }
 
 
@@ -68,7 +68,13 @@ def test_what_leaks_in_every_run_is_seen(tmp_path: Path) -> None:
     record = asyncio.run(driven({"runs": 100, "looks": 5, "targets": targets}, environ))
     told = "\n".join(faults(record))
 
-    grown = ("descriptors rose", "tasks rose", "threads rose", "the memory grew", "what lives grew")
+    grown = (
+        "descriptors rose",
+        "tasks rose",
+        "threads rose",
+        "the resident memory grew",
+        "what is allocated grew",
+    )
     assert all(each in told for each in grown), told
 
 
@@ -78,16 +84,16 @@ def test_what_leaks_in_every_run_is_seen(tmp_path: Path) -> None:
         ({}, []),
         ({"after": {"descriptors": 8, "tasks": 1, "threads": 0}}, ["descriptors rose from 7 to 8"]),
         (
-            {"rss_slope": {"value": 0.9, "low": 0.5, "high": 1.01}},
-            ["the memory may have grown by +0.90 (+0.50 to +1.01) KiB per 1,000 runs"],
+            {"resident": {"value": 0.9, "low": 0.5, "high": 1.01}},
+            ["the resident memory may have grown by +0.90 (+0.50 to +1.01) KiB per 1,000 runs"],
         ),
         (
-            {"rss_slope": {"value": 4.0, "low": 1.5, "high": 6.0}},
-            ["the memory grew by +4.00 (+1.50 to +6.00) KiB per 1,000 runs"],
+            {"resident": {"value": 4.0, "low": 1.5, "high": 6.0}},
+            ["the resident memory grew by +4.00 (+1.50 to +6.00) KiB per 1,000 runs"],
         ),
         (
-            {"block_slope": {"value": 150.0, "low": 101.0, "high": 200.0}},
-            ["what lives grew by +150 (+101 to +200) blocks per 1,000 runs"],
+            {"allocated": {"value": 4.0, "low": 1.5, "high": 6.0}},
+            ["what is allocated grew by +4.00 (+1.50 to +6.00) KiB per 1,000 runs"],
         ),
     ],
 )
@@ -112,7 +118,7 @@ def test_the_figures_are_shown_on_a_page_and_on_a_terminal() -> None:
     left_behind, runs = (part.splitlines() for part in markdown(WHOLE).split("\n\n"))
 
     assert left_behind[2:4] == ["| descriptors | 7 → 7 | no more |", "| tasks | 1 → 1 | no more |"]
-    assert left_behind[5] == "| memory, KiB per 1,000 runs | +0.25 (-0.50 to +0.75) | 1 |"
+    assert left_behind[5] == "| resident, KiB per 1,000 runs | +0.25 (-0.50 to +0.75) | 1 |"
     assert runs == [
         "| type | runs | up | hung | flapping | garbage |",
         "| --- | --- | --- | --- | --- | --- |",
