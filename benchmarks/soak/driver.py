@@ -40,7 +40,7 @@ CHECKS: Final[Mapping[str, int]] = {"up": 2, "hung": 4, "flapping": 2, "garbage"
 """How many checks of a type have a target in each state: what hangs runs seldom."""
 REHEARSAL: Final = 0.01
 """Share of the runs after which what is made once, and kept, has been made."""
-WARM_UP: Final = 0.2
+WARM_UP: Final = 0.4
 """Runs before those that are judged, as a share of them: the heap takes its size."""
 CLOSES_WITHIN: Final = 1.0
 """Seconds on the wall after which what was closed is gone: sockets are closed some turns later."""
