@@ -2,8 +2,8 @@
 
 Measured: resident, proportional and private memory, and processor time, of a sidecar with ten checks every
 10s: of no type, of http and tcp, of each driver's, of all. Against: a process that imports the same libraries
-bare and holds one connection of each driver. All run side by side, for so long as `--rest` says. Besides, the
-memory of a check at rest, from a thousand of one type against a hundred.
+bare and holds one connection of each driver. All are scraped once, and run side by side for so long as
+`--rest` says. Besides, the memory of a check at rest, from a thousand of one type against a hundred.
 """
 
 import time
@@ -75,7 +75,7 @@ def measure(effort: Effort) -> Findings:
     return Findings(
         [*rows, *skipped],
         [
-            f"Weighed after {effort.rest:.0f}s, {CHECKS} checks every 10s.",
+            f"Weighed after {effort.rest:.0f}s and one scrape, {CHECKS} checks every 10s.",
             "`s3` too, which by itself asks every 5m; of a check at rest no run is under way.",
         ],
         [plot],
@@ -98,7 +98,8 @@ def _pair(effort: Effort, stack: ExitStack, name: str, where: Mapping[str, Addre
     ours = stack.enter_context(sidecar(effort.folder, _checks(where, CHECKS)))
     urls = [f"{each}={bare_url(each, at)}" for each, at in where.items() if each != "tcp"]
     bare = stack.enter_context(program("libraries", *urls))
-    until_answered(bare.port)
+    for each in (ours, bare):
+        until_answered(each.port, "/metrics")  # what writes them is imported for the first scrape
     return Pair(name, ours, bare)
 
 

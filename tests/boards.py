@@ -7,8 +7,12 @@ from sidecar.config.check import CheckConfig
 from sidecar.core.check import Reason
 from sidecar.core.result import Outcome, Result
 from sidecar.core.verdict import Gate
+from sidecar.metrics import metrics_renderer
 from sidecar.runtime.board import Board
 from sidecar.runtime.clock import Clock
+from sidecar.runtime.pulse import Pulse
+from sidecar.runtime.reload import ReloadRecord
+from sidecar.web.site import RenderMetrics
 
 NOON = 1_800_000_000.0
 
@@ -62,3 +66,13 @@ def failure(clock: StoppedClock, reason: Reason, message: str = "db:5432 refused
 def record_all(board: Board, names: Iterable[str], result: Result) -> None:
     for name in names:
         board.record(name, result)
+
+
+def metrics_of(board: Board, pulse: Pulse, clock: Clock) -> RenderMetrics:
+    """Return what a site asks for the metrics."""
+    render = metrics_renderer(board, pulse, ReloadRecord(), clock)
+
+    async def answer(accept: str) -> tuple[bytes, str]:
+        return render(accept)
+
+    return answer

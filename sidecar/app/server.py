@@ -40,7 +40,7 @@ from sidecar.support.thread import in_thread
 from sidecar.web.drains import DrainPages
 from sidecar.web.listeners import EVERY_ADDRESS, LOOPBACK, bind, bind_unix, serving
 from sidecar.web.probes import Probes
-from sidecar.web.site import Handler, RenderMetrics, Site, stamped
+from sidecar.web.site import Handler, Site, stamped
 from sidecar.web.status import StatusPage
 
 if TYPE_CHECKING:  # what a pod pays for only where it asks the cluster, or announces
@@ -123,7 +123,7 @@ class _Process:
         self._latch = latch
         self._here = here
         self._why_given_up = ""
-        self._metrics: RenderMetrics | None = None
+        self._metrics: Callable[[str], tuple[bytes, str]] | None = None
         self._tracking: Tracking | None = None
         self._clock = Clock()
         self._pulse = Pulse(self._clock)
@@ -186,10 +186,11 @@ class _Process:
         site = Site(self._board, probes, self._render_metrics, is_trusted=is_trusted, pages=pages)
         return stamped(site.handle, revision) if revision else site.handle
 
-    def _render_metrics(self, accept: str) -> tuple[bytes, str]:
-        """Return the metrics."""
+    async def _render_metrics(self, accept: str) -> tuple[bytes, str]:
+        """Return the metrics; what writes them, a twentieth of a start, is imported for the first scrape."""
         if self._metrics is None:
-            from sidecar.metrics import metrics_renderer  # noqa: PLC0415 - `_import_metrics` has, by now
+            await in_thread(partial(import_module, "sidecar.metrics"), name="import:metrics")
+            from sidecar.metrics import metrics_renderer  # noqa: PLC0415 - it just was, off the event loop
 
             deploy = self._config.sections.deploy
             self._metrics = metrics_renderer(
@@ -232,7 +233,6 @@ class _Process:
 
     def _companions(self, termination: Termination) -> Iterator[tuple[str, Coroutine[Any, Any, None]]]:
         """Yield what goes on beside the checks, by name."""
-        yield "import:metrics", _import_metrics()
         startup = self._config.sections.startup
         yield "termination", termination.keep_forever()
         yield "startup", self._new_start_watch(startup).watch()
@@ -345,11 +345,6 @@ class _Process:
         last = event.after.last if isinstance(event, StatusChanged) else None
         if last is not None and last.reason is Reason.AUTH and self._reloader is not None:
             self._reloader.wake(quietly=True)
-
-
-async def _import_metrics() -> None:
-    """Import what writes the metrics, a twentieth of a start, once we listen, and off the event loop."""
-    await in_thread(lambda: import_module("sidecar.metrics"), name="import:metrics")
 
 
 async def _within(seconds: float, work: Coroutine[Any, Any, None]) -> None:

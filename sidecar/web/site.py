@@ -18,7 +18,7 @@ from sidecar.web.probes import Probes
 from sidecar.web.render import Format, Reply, Style
 
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
-RenderMetrics = Callable[[str], tuple[bytes, str]]
+RenderMetrics = Callable[[str], Awaitable[tuple[bytes, str]]]
 """Returns the metrics for an Accept header, and their content type."""
 
 PROBE_PATHS: Final = {f"/{probe}": probe for probe in Probe}
@@ -62,7 +62,7 @@ class Site:
         if request.method not in ("GET", "HEAD"):
             return respond(Reply(405, b"only GET and HEAD are answered here\n"), Allow="GET, HEAD")
         if request.path == "/metrics":
-            body, content_type = self._render_metrics(request.headers.get("Accept", ""))
+            body, content_type = await self._render_metrics(request.headers.get("Accept", ""))
             return web.Response(body=body, headers={**HEADERS, "Content-Type": content_type})
         name, reply = self._answer(request)
         if name:

@@ -27,11 +27,9 @@ from sidecar.config.source import Source
 from sidecar.core.check import Reason
 from sidecar.core.result import Result
 from sidecar.core.state import Status
-from sidecar.metrics import metrics_renderer
 from sidecar.runtime.board import Board
 from sidecar.runtime.clock import Clock
 from sidecar.runtime.pulse import Pulse
-from sidecar.runtime.reload import ReloadRecord
 from sidecar.runtime.runner import CANCEL_GRACE
 from sidecar.runtime.scheduler import SPREAD, Scheduler, Surroundings
 from sidecar.support.loop import SidecarLoop
@@ -39,6 +37,7 @@ from sidecar.support.text import Redactor
 from sidecar.web.listeners import bind, serving
 from sidecar.web.probes import Probes
 from sidecar.web.site import Site
+from tests.boards import metrics_of
 from tests.checks.contract import Held, Keys, assert_held, held
 from tests.network import Address, silent
 
@@ -235,7 +234,7 @@ async def _running(config: Config, clock: Clock | None) -> AsyncIterator[Drill]:
     clock = clock or Clock()
     board = Board(config.checks, started_at=clock.monotonic(), startup_deadline=300.0)
     pulse = Pulse(clock)
-    metrics = metrics_renderer(board, pulse, ReloadRecord(), clock)
+    metrics = metrics_of(board, pulse, clock)
     site = Site(board, Probes(board, pulse, clock), metrics, is_trusted=True)
     (listener,) = bind(["127.0.0.1"], 0)
     kubelet = Kubelet(listener.getsockname()[1])

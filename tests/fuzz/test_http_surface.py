@@ -17,16 +17,14 @@ from hypothesis import strategies as st
 from sidecar.config.model import DrainConfig, ServerConfig
 from sidecar.core.check import Reason
 from sidecar.core.verdict import Gate
-from sidecar.metrics import metrics_renderer
 from sidecar.runtime.drain import Drainer
 from sidecar.runtime.pulse import Pulse
-from sidecar.runtime.reload import ReloadRecord
 from sidecar.web.drains import DrainPages
 from sidecar.web.listeners import LOOPBACK, bind, serving
 from sidecar.web.probes import Probes
 from sidecar.web.site import Site
 from sidecar.web.status import StatusPage
-from tests.boards import StoppedClock, board_of, check, failure, success
+from tests.boards import StoppedClock, board_of, check, failure, metrics_of, success
 from tests.fuzz.bench import Bench, bench
 from tests.fuzz.profile import tries
 
@@ -53,7 +51,7 @@ async def listening(*, is_trusted: bool) -> AsyncIterator[int]:
     board.record("up", success(clock))
     board.record("db", failure(clock, Reason.REFUSED, MESSAGE))
     pulse = Pulse(clock.clock)
-    metrics = metrics_renderer(board, pulse, ReloadRecord(), clock.clock)
+    metrics = metrics_of(board, pulse, clock.clock)
     pages = dict(DrainPages(Drainer(board, DrainConfig(), clock.clock), is_trusted=is_trusted).paths())
     if is_trusted:
         pages["/status"] = StatusPage(board, clock.clock).handle

@@ -156,6 +156,34 @@ async def test_a_start_imports_nothing_that_only_a_scrape_a_mistake_or_an_explan
     assert out.decode() == "[]\n"
 
 
+async def test_what_writes_the_metrics_is_imported_for_the_first_scrape(tmp_path: Path) -> None:
+    config, port = tmp_path / "config.yaml", free_port()
+    config.write_text(f"ungated: true\nserver: {{port: {port}, admin_port: {free_port()}}}\nchecks: []\n")
+    script = (
+        "import sys, threading, urllib.request\n"
+        "from sidecar import __main__\n"
+        "from sidecar.app import server as app\n"
+        "from sidecar.app.ending import leave\n"
+        "def ask(path):\n"
+        f"    with urllib.request.urlopen(f'http://127.0.0.1:{port}{{path}}') as answer:\n"
+        "        print(answer.status, 'prometheus_client' in sys.modules)\n"
+        "def look():\n"
+        "    ask('/readyz'); ask('/metrics'); leave(0)\n"
+        "def collect_rarely(real=app._collect_rarely):\n"
+        "    threading.Thread(target=look, daemon=True).start()\n"
+        "    real()\n"
+        "app._collect_rarely = collect_rarely\n"
+        f"sys.argv = ['sidecar', 'serve', '--config', {str(config)!r}]\n"
+        "__main__.main()"
+    )
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", script, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL
+    )
+    out, _ = await asyncio.wait_for(process.communicate(), timeout=30)
+
+    assert out.decode().splitlines() == ["200 False", "200 True"]
+
+
 async def test_the_garbage_collector_rests_until_the_listeners_are_open(tmp_path: Path) -> None:
     config, port = tmp_path / "config.yaml", free_port()
     config.write_text(f"ungated: true\nserver: {{port: {port}, admin_port: {free_port()}}}\nchecks: []\n")

@@ -20,7 +20,7 @@ from sidecar.web.drains import WAITING_LIMIT, DrainPages
 from sidecar.web.listeners import bind, serving
 from sidecar.web.probes import Probes
 from sidecar.web.site import Site
-from tests.boards import StoppedClock, board_of, check
+from tests.boards import StoppedClock, board_of, check, metrics_of
 
 Client = TestClient[aiohttp.web.BaseRequest, None]
 PERMIT = {"X-Sidecar": "1"}
@@ -67,13 +67,13 @@ class Stage:
 async def stage() -> AsyncIterator[Stage]:
     clock = StoppedClock()
     board = board_of(check("db", Gate.READINESS), clock=clock)
-    drainer = Watched(board, clock.clock)
+    drainer, pulse = Watched(board, clock.clock), Pulse(clock.clock)
 
     def client(*, is_trusted: bool) -> Client:
         site = Site(
             board,
-            Probes(board, Pulse(clock.clock), clock.clock),
-            lambda _accept: (b"", "text/plain"),
+            Probes(board, pulse, clock.clock),
+            metrics_of(board, pulse, clock.clock),
             is_trusted=is_trusted,
             pages=DrainPages(drainer, is_trusted=is_trusted).paths(),
         )

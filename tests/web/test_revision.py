@@ -9,14 +9,12 @@ from aiohttp.test_utils import RawTestServer, TestClient
 
 from sidecar.core.deploy import DeployEvent
 from sidecar.core.verdict import Gate
-from sidecar.metrics import metrics_renderer
 from sidecar.runtime.board import Board
 from sidecar.runtime.pulse import Pulse
-from sidecar.runtime.reload import ReloadRecord
 from sidecar.web.probes import Probes
 from sidecar.web.site import Site, stamped
 from sidecar.web.status import StatusPage
-from tests.boards import StoppedClock, board_of, check, record_all, success
+from tests.boards import StoppedClock, board_of, check, metrics_of, record_all, success
 
 Client = TestClient[aiohttp.web.BaseRequest, None]
 JSON = {"Accept": "application/json"}
@@ -37,7 +35,7 @@ async def client(board: Board) -> AsyncIterator[Client]:
     site = Site(
         board,
         Probes(board, pulse, clock.clock, revision="abc123"),
-        metrics_renderer(board, pulse, ReloadRecord(), clock.clock),
+        metrics_of(board, pulse, clock.clock),
         is_trusted=True,
         pages={"/status": StatusPage(board, clock.clock, revision="abc123").handle},
     )

@@ -11,13 +11,11 @@ from aiohttp.test_utils import RawTestServer, TestClient
 from sidecar.core.check import Reason
 from sidecar.core.phase import Phase
 from sidecar.core.verdict import Gate, Probe, Verdict
-from sidecar.metrics import metrics_renderer
 from sidecar.runtime.board import Board
 from sidecar.runtime.pulse import Pulse
-from sidecar.runtime.reload import ReloadRecord
 from sidecar.web.probes import Probes
 from sidecar.web.site import Site
-from tests.boards import StoppedClock, board_of, check, failure, record_all, success
+from tests.boards import StoppedClock, board_of, check, failure, metrics_of, record_all, success
 
 HEADERS = ("Content-Type", "X-Content-Type-Options", "Cache-Control", "Server")
 
@@ -57,7 +55,7 @@ async def stage() -> AsyncIterator[Stage]:
     )
     pulse = Pulse(clock.clock)
     probes = Probes(board, pulse, clock.clock)
-    render = metrics_renderer(board, pulse, ReloadRecord(), clock.clock)
+    render = metrics_of(board, pulse, clock.clock)
 
     def client(*, is_trusted: bool) -> Client:
         return TestClient(RawTestServer(Site(board, probes, render, is_trusted=is_trusted).handle))

@@ -8,14 +8,12 @@ from aiohttp.test_utils import RawTestServer, TestClient
 
 from sidecar.core.check import Reason
 from sidecar.core.verdict import Gate
-from sidecar.metrics import metrics_renderer
 from sidecar.runtime.board import Board
 from sidecar.runtime.pulse import Pulse
-from sidecar.runtime.reload import ReloadRecord
 from sidecar.web.probes import Probes
 from sidecar.web.site import Site
 from sidecar.web.status import StatusPage
-from tests.boards import StoppedClock, board_of, check, failure, success
+from tests.boards import StoppedClock, board_of, check, failure, metrics_of, success
 
 Client = TestClient[web.BaseRequest, None]
 
@@ -43,7 +41,7 @@ def site(board: Board, clock: StoppedClock, *, is_trusted: bool) -> Site:
     return Site(
         board,
         Probes(board, pulse, clock.clock),
-        metrics_renderer(board, pulse, ReloadRecord(), clock.clock),
+        metrics_of(board, pulse, clock.clock),
         is_trusted=is_trusted,
         pages={"/status": StatusPage(board, clock.clock).handle} if is_trusted else {},
     )
