@@ -6,6 +6,7 @@ from typing import Final
 import click
 
 from sidecar import __version__
+from sidecar.support.net import authorities_put_off
 
 VERBS: Final = {
     "serve": "Serve the probes and run the checks until SIGTERM.",
@@ -29,7 +30,8 @@ class _LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         if cmd_name not in VERBS:
             return None
-        command = importlib.import_module(f"sidecar.cli.{cmd_name}").command
+        with authorities_put_off():
+            command = importlib.import_module(f"sidecar.cli.{cmd_name}").command
         if not isinstance(command, click.Command):
             raise TypeError(f"sidecar.cli.{cmd_name} has no command")
         return command

@@ -3,8 +3,10 @@
 import ipaddress
 import ssl
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from weakref import WeakValueDictionary
 
 _contexts: Final[WeakValueDictionary[object, ssl.SSLContext]] = WeakValueDictionary()
@@ -59,6 +61,36 @@ def tls_context(
         if context is None:
             context = _contexts[wanted] = _new_context(ca, cert, key, insecure=insecure)
         return context
+
+
+@contextmanager
+def authorities_put_off() -> Iterator[None]:
+    """Have contexts that are made inside the block read the system's authorities for their first connection.
+
+    aiohttp makes two with all of them when it is imported, for requests that name none: a sixth of a start,
+    and 2 MiB of each pod. Ours name one; what is left are an HTTPS proxy, and plug-ins. Contexts that are
+    given authorities of their own have them at once. For imports at the start, while there is one thread:
+    the block changes `ssl` for all.
+    """
+
+    def wait(context: ssl.SSLContext) -> None:
+        context.__class__ = _WaitingContext
+
+    ssl.SSLContext.set_default_verify_paths = wait  # type: ignore[method-assign, assignment]
+    try:
+        yield
+    finally:
+        del ssl.SSLContext.set_default_verify_paths
+
+
+class _WaitingContext(ssl.SSLContext):
+    """A context that reads the system's authorities for its first connection."""
+
+    def wrap_bio(self, *args: Any, **options: Any) -> ssl.SSLObject:
+        """Read them, be a context like any other from here on, and wrap."""
+        self.__class__ = ssl.SSLContext  # type: ignore[assignment]  # which differs in this method alone
+        self.set_default_verify_paths()
+        return self.wrap_bio(*args, **options)
 
 
 def _fingerprint(path: str | None) -> tuple[str, int, int, int] | None:
