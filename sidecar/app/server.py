@@ -1,7 +1,6 @@
 """The server: its listeners, checks and tellers, from the first moment to the last."""
 
 import asyncio
-import gc
 import logging
 import os
 import socket
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from sidecar.app.ending import run_to_end
+from sidecar.app.garbage import collect_rarely, spare_what_lives
 from sidecar.app.needs import find_cluster, find_type, require_drivers
 from sidecar.config.check import CheckTypes
 from sidecar.config.model import Config, OnDeadline, StartupConfig
@@ -216,8 +216,8 @@ class _Process:
             loops += [group.create_task(work, name=name) for name, work in self._companions(termination)]
             try:
                 scheduler.start(self._config.checks)
-                _collect_rarely()
-                settled = asyncio.get_running_loop().call_later(SETTLED_AFTER, _spare_the_collector)
+                collect_rarely()
+                settled = asyncio.get_running_loop().call_later(SETTLED_AFTER, spare_what_lives)
                 await self.drainer.run_until_stopped()
                 when_drained()
                 settled.cancel()
@@ -328,7 +328,7 @@ class _Process:
             scheduler.apply(config.checks, changes)
             self.drainer.adopt(config.sections.drain)
             if changes:
-                _spare_the_collector()
+                spare_what_lives()
 
         return Reloader(
             origin.path,
@@ -352,24 +352,6 @@ async def _within(seconds: float, work: Coroutine[Any, Any, None]) -> None:
     with suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             await work
-
-
-def _spare_the_collector() -> None:
-    """Keep what lives as long as we do out of the garbage collector's sight.
-
-    With a thousand hanging checks its full collections were what made the slowest probes slow. What was kept
-    out before, and a reload has replaced, is collected now.
-    """
-    gc.unfreeze()
-    gc.collect()
-    _collect_rarely()
-
-
-def _collect_rarely() -> None:
-    """Begin to collect garbage, which a start does without, among what will be made from here on."""
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 20)
-    gc.enable()
 
 
 def _where(sockets: list[socket.socket]) -> int | str:

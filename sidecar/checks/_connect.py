@@ -14,8 +14,8 @@ from aiohappyeyeballs import start_connection
 
 from sidecar.config.check import TlsConfig
 from sidecar.core.check import CheckFailed, Reason
-from sidecar.support.net import tls_context
 from sidecar.support.thread import in_thread
+from sidecar.support.tls import tls_context
 
 HEAD_START: Final = 0.25
 """Seconds that one address of a host gets before the next is tried beside it (RFC 8305)."""

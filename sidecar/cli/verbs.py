@@ -6,7 +6,7 @@ from typing import Final
 import click
 
 from sidecar import __version__
-from sidecar.support.net import authorities_put_off
+from sidecar.support.tls import authorities_put_off
 
 VERBS: Final = {
     "serve": "Serve the probes and run the checks until SIGTERM.",

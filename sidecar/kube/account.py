@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sidecar.config.interpolate import read_secret_file
 from sidecar.kube.errors import ApiError
-from sidecar.support.net import tls_context
+from sidecar.support.tls import tls_context
 
 
 @dataclass(frozen=True, slots=True)

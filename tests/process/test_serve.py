@@ -169,10 +169,10 @@ async def test_what_writes_the_metrics_is_imported_for_the_first_scrape(tmp_path
         "        print(answer.status, 'prometheus_client' in sys.modules)\n"
         "def look():\n"
         "    ask('/readyz'); ask('/metrics'); leave(0)\n"
-        "def collect_rarely(real=app._collect_rarely):\n"
+        "def collect_rarely(real=app.collect_rarely):\n"
         "    threading.Thread(target=look, daemon=True).start()\n"
         "    real()\n"
-        "app._collect_rarely = collect_rarely\n"
+        "app.collect_rarely = collect_rarely\n"
         f"sys.argv = ['sidecar', 'serve', '--config', {str(config)!r}]\n"
         "__main__.main()"
     )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sidecar.support.net import authorities_put_off
+from sidecar.support.tls import authorities_put_off
 from tests.network.tls import Certificates
 
 

@@ -1,14 +1,8 @@
-"""Addresses, and TLS towards others."""
-
-import gc
-import ssl
-from pathlib import Path
-from weakref import ref
+"""Addresses: which are our own, and how they are written."""
 
 import pytest
 
-from sidecar.support.net import is_literal, is_loopback, show_address, tls_context
-from tests.network.tls import Certificates
+from sidecar.support.net import is_literal, is_loopback, show_address
 
 
 @pytest.mark.parametrize(
@@ -59,58 +53,3 @@ def test_a_literal_is_an_address_and_no_name(host: str, is_one: bool) -> None:
 )
 def test_loopback_is_this_very_pod(host: str, is_one: bool) -> None:
     assert is_loopback(host) == is_one
-
-
-def test_a_context_verifies_unless_it_is_insecure() -> None:
-    secure, insecure = tls_context(), tls_context(insecure=True)
-
-    assert (secure.check_hostname, secure.verify_mode) == (True, ssl.CERT_REQUIRED)
-    assert (insecure.check_hostname, insecure.verify_mode) == (False, ssl.CERT_NONE)
-
-
-def test_authorities_replace_those_of_the_system(certificates: Certificates) -> None:
-    assert len(tls_context(ca=str(certificates.ca)).get_ca_certs()) == 1
-
-
-def test_those_who_want_the_same_share_a_context(certificates: Certificates) -> None:
-    ca, client = str(certificates.ca), certificates.client
-    first = tls_context(ca=ca)
-    own = tls_context(ca=ca, cert=str(client.cert), key=str(client.key))
-
-    assert tls_context(ca=ca) is first
-    assert len({first, own, tls_context(ca=ca, insecure=True), tls_context()}) == 4
-
-
-def test_a_file_that_has_changed_makes_a_new_context(certificates: Certificates, tmp_path: Path) -> None:
-    ca = tmp_path / "ca.pem"
-    ca.write_bytes(certificates.ca.read_bytes())
-    first = tls_context(ca=str(ca))
-    ca.write_bytes(certificates.client_ca.read_bytes())
-
-    assert tls_context(ca=str(ca)).get_ca_certs() != first.get_ca_certs()
-
-
-def test_authorities_of_the_system_that_have_changed_make_a_new_context(
-    certificates: Certificates, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    first = tls_context()
-    monkeypatch.setenv("SSL_CERT_FILE", str(certificates.ca))
-
-    assert tls_context() is not first
-
-
-def test_a_context_that_nobody_keeps_is_forgotten(certificates: Certificates) -> None:
-    context = ref(tls_context(ca=str(certificates.ca), insecure=True))
-    gc.collect()
-
-    assert context() is None
-
-
-@pytest.mark.parametrize("content", [None, b"", b"no certificate"])
-def test_what_cannot_be_used_is_an_os_error(tmp_path: Path, content: bytes | None) -> None:
-    ca = tmp_path / "ca.pem"
-    if content is not None:
-        ca.write_bytes(content)
-
-    with pytest.raises(OSError, match=r"."):
-        tls_context(ca=str(ca))
