@@ -75,7 +75,7 @@ def measure(effort: Effort) -> Findings:
     return Findings(
         [*rows, *skipped],
         [
-            f"Weighed after {effort.rest:.0f}s and one scrape, {CHECKS} checks every 10s.",
+            f"Weighed after {effort.rest:.0f}s (`--rest`) and one scrape, {CHECKS} checks every 10s.",
             "`s3` too, which by itself asks every 5m; of a check at rest no run is under way.",
         ],
         [plot],
