@@ -54,11 +54,13 @@ bench: $(INSTALLED)  ## answer the questions of docs/performance.md, as ratios w
 	@$(BIN)/python -m benchmarks
 
 faults: $(INSTALLED) servers  ## put every check type against every fault, and write the tables of docs/reliability.md
+	@rm -f $(VENV)/cells.json
 	@$(BIN)/python -m pytest -q tests/faults --record-cells $(VENV)/cells.json; ended=$$?; \
 	    $(BIN)/python -m tools.reliability --cells $(VENV)/cells.json && exit $$ended
 
 soak: JSON ?= $(VENV)/soak.json
 soak: $(INSTALLED) servers  ## 100,000 runs of all types together leave nothing behind; write what was (RUNS= writes no page, JSON=)
+	@rm -f $(JSON)
 	@$(BIN)/python -m benchmarks.soak --json $(JSON) $(if $(RUNS),--runs $(RUNS)); ended=$$?; \
 	    $(if $(RUNS),true,$(BIN)/python -m tools.reliability --soak $(JSON)) && exit $$ended
 
