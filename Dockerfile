@@ -52,9 +52,11 @@ RUN stdlib="$(python -c 'import sysconfig; print(sysconfig.get_path("stdlib"))')
 COPY --from=build /opt/sidecar /opt/sidecar
 
 # Log lines leave at once, and a crash in a driver's C code leaves a traceback. All threads share one heap: glibc
-# gives each a heap of its own, and what one frees is of no use to the next.
+# gives each a heap of its own, and what one frees is of no use to the next. A buffer of 128 KiB or more takes only
+# the pages that are written to, and gives them back: glibc would raise that limit with the first one that is freed.
 ENV PATH=/opt/sidecar/bin:${PATH} \
     MALLOC_ARENA_MAX=1 \
+    MALLOC_MMAP_THRESHOLD_=131072 \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONFAULTHANDLER=1 \
     PYTHONUNBUFFERED=1

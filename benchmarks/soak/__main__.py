@@ -15,13 +15,12 @@ from typing import Any, Final
 
 from benchmarks.soak.report import Record, faults, table
 from benchmarks.soak.targets import Servers, kinds, targets_of
+from tools.image import allocator
 
 RUNS: Final = 100_000
 LOOKS: Final = 60
 """How often the memory is looked at in these runs."""
 EMPTY: Final[Mapping[str, str]] = MappingProxyType({})
-AS_IN_THE_IMAGE: Final = {"MALLOC_ARENA_MAX": "1"}
-"""Variables of the Dockerfile that say how memory is allocated."""
 BY_THE_PAGE: Final = {"PYTHONMALLOC": "malloc"}
 """Has Python's objects where pages can go back one by one; its own arenas stay whole for one object."""
 
@@ -56,7 +55,7 @@ async def driven(order: Mapping[str, Any], environ: Mapping[str, str] = EMPTY) -
         "benchmarks.soak.driver",
         stdin=PIPE,
         stdout=PIPE,
-        env={**AS_IN_THE_IMAGE, **BY_THE_PAGE, **os.environ, **environ},
+        env={**allocator(), **BY_THE_PAGE, **os.environ, **environ},
     )
     try:
         answer, _ = await process.communicate(json.dumps(order).encode())

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from tests.process.mount import Mount
+from tools.image import allocator
 
 Log = dict[str, Any]
 
@@ -160,7 +161,7 @@ async def running(
         *launcher,
         *(sys.executable, "-m", "sidecar", "serve", "--config", str(config)),
         stderr=asyncio.subprocess.PIPE,
-        env={**os.environ, **(env or {})},
+        env={**allocator(), **os.environ, **(env or {})},
         limit=1 << 20,
     )
     sidecar = Sidecar(process, port, admin_port)

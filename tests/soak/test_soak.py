@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import pytest
 
-from benchmarks.soak.__main__ import AS_IN_THE_IMAGE, driven, soaked
+from benchmarks.soak.__main__ import driven, soaked
 from benchmarks.soak.memory import Slope, slope
 from benchmarks.soak.report import Record, faults, markdown, table
 from benchmarks.soak.targets import kinds
@@ -34,12 +34,6 @@ WHOLE: Final[Record] = {
 
 def test_every_type_is_soaked() -> None:
     assert sorted(kinds()) == sorted(InstalledTypes().names())
-
-
-def test_memory_is_allocated_as_in_the_image() -> None:
-    image = Path(__file__).parents[2].joinpath("Dockerfile").read_text()
-
-    assert [f"{name}={value} " in image for name, value in AS_IN_THE_IMAGE.items()] == [True]
 
 
 @pytest.mark.servers

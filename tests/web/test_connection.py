@@ -443,7 +443,7 @@ async def test_no_connection_leaves_a_cycle_that_waits_for_the_collector(
             client.writer.transport.abort()
             await asyncio.sleep(SOON / 3)
 
-            assert [each for each in gc.get_objects() if isinstance(each, Connection)] == []
+            assert [each for each in gc.get_objects() if type(each) is Connection] == []
         finally:
             gc.enable()
 
