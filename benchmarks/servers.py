@@ -2,6 +2,7 @@
 
 import compileall
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -12,6 +13,7 @@ from typing import Any, Final
 
 from benchmarks.client import free_port, until_answered
 from benchmarks.process import Memory, cpu_seconds, memory
+from tools.image import allocator
 
 CheckDocument = Mapping[str, Any]
 ROOT: Final = Path(__file__).parents[1]
@@ -36,9 +38,13 @@ class Started:
 
 @contextmanager
 def started(command: Sequence[str], port: int, *, env: Mapping[str, str] | None = None) -> Iterator[Started]:
-    """Run a program until the end of the block."""
+    """Run a program until the end of the block; it allocates memory as one in the image does."""
     process = subprocess.Popen(
-        command, cwd=ROOT, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        command,
+        cwd=ROOT,
+        env={**allocator(), **(os.environ if env is None else env)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
     try:
         yield Started(process, port)
