@@ -18,9 +18,9 @@ def by_turns(repeats: int, subjects: Sequence[T], measure: Callable[[T], S]) -> 
     return samples
 
 
-def medians(repeats: int, subjects: Sequence[T], measure: Callable[[T], float]) -> list[float]:
-    """Return the median of each subject's samples."""
-    return [median(samples) for samples in by_turns(repeats, subjects, measure)]
+def ratio(ours: Sequence[float], theirs: Sequence[float]) -> float:
+    """Return the median ratio of two samples of one round: what slows a machine for a while slows both."""
+    return median(one / other for one, other in zip(ours, theirs, strict=True))
 
 
 def percentile(values: Sequence[float], percent: int) -> float:
