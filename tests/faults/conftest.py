@@ -1,5 +1,6 @@
 """Which cells run, and where their outcomes are written: `pytest tests/faults --record-cells FILE`."""
 
+import gc
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Final
@@ -31,6 +32,14 @@ def breakable(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
     """Return servers that the test may kill and pause, each whole again for the next test."""
     monkeypatch.setattr(rabbitmq_inflight, "APART", 0.0)
     return Servers(request, OF_THE_MODULE)
+
+
+@pytest.fixture(autouse=True)
+def _spared_collector() -> Iterator[None]:
+    """Keep what other tests left out of the collector's sight: to look through it takes most of a second."""
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 @pytest.fixture(scope="module")
