@@ -239,14 +239,18 @@ async def test_a_deploy_claimed_in_the_cluster_is_known_by_its_rollout(
     events = "deploy: {service: builds, environment: production, revision: abc123, stable_for: 500ms, "
     claimed = f"{events}claim: kubernetes, announce: [{{type: kubernetes-event}}]}}\n"
     async with serving(FakeCluster(), certificates) as cluster, silent() as db:
-        for rollout, told in (("7", "announced"), ("7", "deploy is known"), ("8", "announced")):
+        for rollout, told, times in (
+            ("7", "announced", 2),
+            ("7", "deploy is known", 1),
+            ("8", "announced", 2),
+        ):
             cluster.rollout = rollout
             async with running(
                 tmp_path, checks(db), sections=f"{kubernetes}{claimed}", env=cluster.environ
             ) as sidecar:
-                await sidecar.until_logged(told)
+                await sidecar.until_logged_times(told, times)
                 await sidecar.until("/readyz", 200)
-                await asyncio.sleep(2)
+                await asyncio.sleep(2)  # in which nothing more is told
                 await sidecar.stop()
 
     reasons = [event["reason"] for event in cluster.events.values()]
