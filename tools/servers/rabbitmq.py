@@ -232,12 +232,17 @@ class RabbitServer(Server):
 
     def _answers(self) -> bool:
         status, _ = self._ask("GET", "/whoami")
-        return status == 200 and self._greets()
+        return status == 200 and self._greets() and self._listens_for_tls()
 
     def _greets(self) -> bool:
         with closing(socket.create_connection((self.host, self.port), timeout=5)) as connection:
             connection.sendall(b"AMQP\x00\x00\x09\x01")
             return bool(connection.recv(1))
+
+    def _listens_for_tls(self) -> bool:
+        if self.tls:
+            socket.create_connection((self.host, self.tls_port), timeout=5).close()
+        return True
 
     def _connections_of(self, user: str) -> list[str]:
         listed = self.api("GET", "/connections?columns=name,user")
