@@ -142,23 +142,34 @@ async def test_probe_imports_nothing_but_the_standard_library() -> None:
     assert out.decode().splitlines()[-1] == "[]"
 
 
+async def printed(script: str) -> list[str]:
+    """Return the lines that a Python process prints, which has half a minute."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", script, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL
+    )
+    out, _ = await asyncio.wait_for(process.communicate(), timeout=30)
+    return out.decode().splitlines()
+
+
+def without_checks(folder: Path) -> tuple[Path, int]:
+    """Return a configuration that checks nothing, and its port."""
+    config, port = folder / "config.yaml", free_port()
+    config.write_text(f"ungated: true\nserver: {{port: {port}, admin_port: {free_port()}}}\nchecks: []\n")
+    return config, port
+
+
 async def test_a_start_imports_nothing_that_only_a_scrape_a_mistake_or_an_explanation_needs() -> None:
     script = (
         "import sys, sidecar.cli.serve\n"
         "late = ('prometheus_client', 'difflib', 'sidecar.runtime.explanation')\n"
         "print([m for m in late if m in sys.modules])"
     )
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", script, stdout=asyncio.subprocess.PIPE
-    )
-    out, _ = await process.communicate()
 
-    assert out.decode() == "[]\n"
+    assert await printed(script) == ["[]"]
 
 
 async def test_what_writes_the_metrics_is_imported_for_the_first_scrape(tmp_path: Path) -> None:
-    config, port = tmp_path / "config.yaml", free_port()
-    config.write_text(f"ungated: true\nserver: {{port: {port}, admin_port: {free_port()}}}\nchecks: []\n")
+    config, port = without_checks(tmp_path)
     script = (
         "import sys, threading, urllib.request\n"
         "from sidecar import __main__\n"
@@ -176,17 +187,12 @@ async def test_what_writes_the_metrics_is_imported_for_the_first_scrape(tmp_path
         f"sys.argv = ['sidecar', 'serve', '--config', {str(config)!r}]\n"
         "__main__.main()"
     )
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", script, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL
-    )
-    out, _ = await asyncio.wait_for(process.communicate(), timeout=30)
 
-    assert out.decode().splitlines() == ["200 False", "200 True"]
+    assert await printed(script) == ["200 False", "200 True"]
 
 
 async def test_the_garbage_collector_rests_until_the_listeners_are_open(tmp_path: Path) -> None:
-    config, port = tmp_path / "config.yaml", free_port()
-    config.write_text(f"ungated: true\nserver: {{port: {port}, admin_port: {free_port()}}}\nchecks: []\n")
+    config, _ = without_checks(tmp_path)
     script = (
         "import gc, sys, threading, time\n"
         "from sidecar import __main__\n"
@@ -205,12 +211,8 @@ async def test_the_garbage_collector_rests_until_the_listeners_are_open(tmp_path
         "threading.Thread(target=look, daemon=True).start()\n"
         "__main__.main()"
     )
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", script, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL
-    )
-    out, _ = await asyncio.wait_for(process.communicate(), timeout=30)
 
-    assert out.decode().splitlines() == ["binding False", "binding False", "serving True"]
+    assert await printed(script) == ["binding False", "binding False", "serving True"]
 
 
 async def test_drivers_that_no_check_uses_are_not_imported(tmp_path: Path) -> None:
