@@ -25,6 +25,7 @@ from sidecar.config.check import CheckConfig
 from sidecar.config.load import load
 from sidecar.config.source import Source
 from sidecar.runtime.board import Board
+from sidecar.runtime.pacer import Pacer
 from sidecar.runtime.runner import Runner
 from sidecar.support.loop import SidecarLoop
 from tools.servers import ServerFailed, ServerMissing
@@ -61,6 +62,7 @@ def measure(effort: Effort) -> Findings:
         rows,
         [
             f"{effort.count(ROUNDS)} rounds of {RUNS} runs of each, one after the other.",
+            "No run waits for its turn, as none does that begins 0.4 ms after another.",
             "`dns` asks through a resolver of its own each run, and so do the bare calls.",
         ],
     )
@@ -169,7 +171,13 @@ def _run(subject: Subject, at: Address) -> OurRun:
     config = configured(subject, at)
     found = types.find(config.type)
     assert found is not None  # noqa: S101 - it was just loaded
-    runner = Runner(found.build(config), name=config.name, target=config.target, timeout=config.timeout)
+    runner = Runner(
+        found.build(config),
+        name=config.name,
+        target=config.target,
+        timeout=config.timeout,
+        pacer=Pacer(pace=0.0),
+    )
     return OurRun(runner, Board([config], started_at=time.monotonic(), startup_deadline=300.0), config.name)
 
 

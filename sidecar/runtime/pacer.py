@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import deque
+from math import inf
 from typing import Final
 
 PACE: Final = 0.0004
@@ -13,35 +14,47 @@ semaphore would do worse: hanging checks fill it.
 
 
 class Pacer:
-    """Gives turns in the order in which they were asked for.
+    """Gives turns in the order in which they were asked for, at most one a round of the event loop.
 
-    The next turn is given by a timer that is set when one is taken: a loop that is behind gives one turn a
-    round, and answers what else has come meanwhile. With a `pace` of 0 it gives one a round in any case.
+    So a loop that is behind answers what else has come between two turns, however few seconds the `pace` is.
+    Nobody who need not wait sets a timer: it would wake a loop that has nothing to do.
     """
 
     def __init__(self, pace: float = PACE) -> None:
         self._pace = pace
         self._waiting: deque[asyncio.Future[None]] = deque()
-        self._is_resting = False
+        self._rests_until = -inf
+        """Second of the loop's clock before which no other turn is given."""
+        self._has_given = False
+        """Whether a turn was given in this round of the loop."""
 
     async def turn(self) -> None:
         """Return when it is our turn: at once, unless many ask."""
-        if self._is_resting:
-            waiter = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        if self._waiting or self._has_given or loop.time() < self._rests_until:
+            if not self._waiting:
+                loop.call_at(self._rests_until, self._give_turn)
+            waiter = loop.create_future()
             self._waiting.append(waiter)
             await waiter
         else:
-            self._rest()
+            self._rest(loop)
 
-    def _rest(self) -> None:
-        self._is_resting = True
-        asyncio.get_running_loop().call_later(self._pace, self._give_turn)
+    def _rest(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._rests_until = loop.time() + self._pace
+        self._has_given = True
+        loop.call_soon(self._begin_round)
+
+    def _begin_round(self) -> None:
+        self._has_given = False
 
     def _give_turn(self) -> None:
         while self._waiting:
             waiter = self._waiting.popleft()
             if not waiter.cancelled():
                 waiter.set_result(None)
-                self._rest()
+                loop = waiter.get_loop()
+                self._rest(loop)
+                if self._waiting:
+                    loop.call_at(self._rests_until, self._give_turn)
                 return
-        self._is_resting = False

@@ -1,6 +1,7 @@
 """Turns: one at a time, in order, and none is lost."""
 
 import asyncio
+import time
 
 import pytest
 
@@ -50,6 +51,54 @@ async def test_without_a_pace_one_turn_is_given_a_round_of_the_loop() -> None:
 
     assert len(set(turns)) == len(turns)
     assert loop.time() == began
+
+
+async def test_a_loop_that_is_behind_gives_one_turn_a_round() -> None:
+    pacer = Pacer()
+    rounds: list[None] = []
+    turns: list[int] = []
+
+    async def ask() -> None:
+        time.sleep(2 * PACE)  # noqa: ASYNC251 - what a thousand tasks that wake together do
+        await pacer.turn()
+        turns.append(len(rounds))
+
+    asking = [asyncio.create_task(ask()) for _ in range(4)]
+    while len(turns) < len(asking):
+        rounds.append(None)
+        await asyncio.sleep(0)
+
+    assert len(set(turns)) == len(turns)
+
+
+async def test_nobody_overtakes_one_who_waits_on_a_loop_that_is_behind() -> None:
+    pacer = Pacer()
+    turns: list[str] = []
+
+    async def ask(name: str) -> None:
+        await pacer.turn()
+        turns.append(name)
+
+    await ask("first")
+    waiting = asyncio.create_task(ask("second"))
+    await asyncio.sleep(0)
+    time.sleep(2 * PACE)  # noqa: ASYNC251 - its turn is due, and the timer has had no chance
+    await asyncio.gather(asyncio.create_task(ask("third")), waiting)
+
+    assert turns == ["first", "second", "third"]
+
+
+async def test_a_turn_for_which_nobody_waits_sets_no_timer(monkeypatch: pytest.MonkeyPatch) -> None:
+    loop, pacer = asyncio.get_running_loop(), Pacer()
+    timers: list[float] = []
+    monkeypatch.setattr(loop, "call_at", lambda when, *_args, **_context: timers.append(when))
+
+    for _ in range(3):
+        await pacer.turn()
+        time.sleep(2 * PACE)  # noqa: ASYNC251 - a rest without a timer
+        await asyncio.sleep(0)
+
+    assert timers == []
 
 
 @pytest.mark.looptime
