@@ -7,21 +7,20 @@ import socket
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from sidecar.app.companions import Companions
 from sidecar.app.ending import run_to_end
 from sidecar.app.garbage import collect_rarely, spare_what_lives
 from sidecar.app.needs import find_cluster, find_type, require_drivers
 from sidecar.config.check import CheckTypes
-from sidecar.config.model import Config, OnDeadline, StartupConfig
+from sidecar.config.model import Config
 from sidecar.core.check import Reason
 from sidecar.core.events import Event, StatusChanged
 from sidecar.core.phase import Phase
-from sidecar.core.start import StartRules
-from sidecar.deploys import InstalledServices
 from sidecar.runtime.board import Board
 from sidecar.runtime.changes import Changes
 from sidecar.runtime.clock import Clock
@@ -32,8 +31,6 @@ from sidecar.runtime.lifecycle import Signals
 from sidecar.runtime.pulse import Pulse
 from sidecar.runtime.reload import Reloader, ReloadRecord
 from sidecar.runtime.scheduler import Scheduler, Surroundings
-from sidecar.runtime.startup import StartWatch
-from sidecar.runtime.termination import LAST_WORDS_WITHIN, Termination
 from sidecar.support.loop import SidecarLoop
 from sidecar.support.text import Redactor
 from sidecar.support.thread import in_thread
@@ -43,10 +40,7 @@ from sidecar.web.probes import Probes
 from sidecar.web.site import Handler, Site, stamped
 from sidecar.web.status import StatusPage
 
-if TYPE_CHECKING:  # what a pod pays for only where it asks the cluster, or announces
-    from sidecar.deploys.tracking import Tracking
-    from sidecar.events import ReadinessEvents
-    from sidecar.kube.client import ApiServer
+if TYPE_CHECKING:
     from sidecar.kube.here import Here
 
 STOP_LISTENING_WITHIN: Final = 1.0
@@ -124,7 +118,6 @@ class _Process:
         self._here = here
         self._why_given_up = ""
         self._metrics: Callable[[str], tuple[bytes, str]] | None = None
-        self._tracking: Tracking | None = None
         self._clock = Clock()
         self._pulse = Pulse(self._clock)
         self._reloads = ReloadRecord()
@@ -200,7 +193,6 @@ class _Process:
 
     async def _run_checks(self, listeners: AsyncExitStack, when_drained: Callable[[], object]) -> None:
         async with asyncio.TaskGroup() as group:
-            loops: list[asyncio.Task[None]] = [group.create_task(self._pulse.beat_forever(), name="pulse")]
             scheduler = Scheduler(
                 group,
                 Surroundings(board=self._board, pulse=self._pulse, clock=self._clock),
@@ -210,10 +202,8 @@ class _Process:
             self.drainer.ask_with(scheduler.ask_now)
             if self._origin is not None:
                 self._reloader = self._new_reloader(self._origin, scheduler)
-                loops.append(group.create_task(self._reloader.watch_forever(), name="reload"))
-            termination = self._new_termination()
-            self._tracking = self._new_tracking()
-            loops += [group.create_task(work, name=name) for name, work in self._companions(termination)]
+            companions = self._new_companions()
+            loops = [group.create_task(loop, name=name) for name, loop in self._loops(companions)]
             try:
                 scheduler.start(self._config.checks)
                 collect_rarely()
@@ -224,91 +214,36 @@ class _Process:
             finally:
                 self._board.enter(Phase.STOPPED)
                 await asyncio.gather(
-                    scheduler.aclose(), self.drainer.aclose(), listeners.aclose(), self._announce_the_end()
+                    scheduler.aclose(),
+                    self.drainer.aclose(),
+                    listeners.aclose(),
+                    companions.announce_the_end(has_given_up=bool(self._why_given_up)),
                 )
                 for loop in loops:
                     loop.cancel()
                 if self._why_given_up:
-                    await _within(LAST_WORDS_WITHIN, termination.end_with(self._why_given_up))
+                    await companions.leave_word(self._why_given_up)
 
-    def _companions(self, termination: Termination) -> Iterator[tuple[str, Coroutine[Any, Any, None]]]:
+    def _loops(self, companions: Companions) -> Iterator[tuple[str, Coroutine[Any, Any, None]]]:
         """Yield what goes on beside the checks, by name."""
-        startup = self._config.sections.startup
-        yield "termination", termination.keep_forever()
-        yield "startup", self._new_start_watch(startup).watch()
-        if startup.latch_file is not None:
-            yield "latch", LatchKeeper(Path(startup.latch_file), self._latch, self._board).keep_forever()
+        yield "pulse", self._pulse.beat_forever()
+        if self._reloader is not None:
+            yield "reload", self._reloader.watch_forever()
+        latch_file = self._config.sections.startup.latch_file
+        if latch_file is not None:
+            yield "latch", LatchKeeper(Path(latch_file), self._latch, self._board).keep_forever()
+        yield from companions.loops()
 
-        if self._here is not None and self._config.sections.kubernetes.readiness_events:
-            yield "events", self._new_events(self._here).tell_forever()
-        if self._tracking is not None:
-            yield from self._tracking.loops()
-
-    def _new_events(self, here: "Here") -> "ReadinessEvents":
-        from sidecar.events import ReadinessEvents  # noqa: PLC0415 - see above
-        from sidecar.kube.event import write_event  # noqa: PLC0415
-
-        write = partial(write_event, self._new_api(here))
-        return ReadinessEvents(self._board, here.pod, write=write, redact=self._redact, clock=self._clock)
-
-    def _new_api(self, here: "Here") -> "ApiServer":
-        from sidecar.kube.client import ApiServer  # noqa: PLC0415
-
-        return ApiServer(here.address, Path(self._config.sections.kubernetes.service_account))
-
-    def _new_tracking(self) -> "Tracking | None":
-        """Return what follows the deploy that brought us here, if the configuration says which that is."""
-        deploy, startup, here = self._config.sections.deploy, self._config.sections.startup, self._here
-        if deploy is None:
-            return None
-        from sidecar.deploys import tracking  # noqa: PLC0415 - for who announces
-        from sidecar.deploys._service import Cluster  # noqa: PLC0415
-
-        watch = tracking.Watch(
-            self._board,
-            permanent=self._permanent_reasons(),
-            fail_fast=startup.fail_fast,
+    def _new_companions(self) -> Companions:
+        return Companions(
+            self._config,
+            self._types,
+            board=self._board,
+            here=self._here,
             redact=self._redact,
             clock=self._clock,
-        )
-        return tracking.new_tracking(
-            deploy,
-            InstalledServices(),
-            pod=here.pod.name if here else os.environ.get("POD_NAME") or socket.gethostname(),
-            cluster=Cluster(api=self._new_api(here), pod=here.pod) if here else Cluster(),
-            watch=watch,
-            redact=self._redact,
-            surroundings=tracking.Surroundings(board=self._board, clock=self._clock),
-        )
-
-    async def _announce_the_end(self) -> None:
-        if self._tracking is not None:
-            await self._tracking.aclose(has_given_up=bool(self._why_given_up))
-
-    def _new_termination(self) -> Termination:
-        path = Path(self._config.sections.log.termination_file)
-        return Termination(path, self._board, redact=self._redact, clock=self._clock)
-
-    def _new_start_watch(self, startup: StartupConfig) -> StartWatch:
-        return StartWatch(
-            self._board,
-            StartRules(
-                exits_when_overdue=startup.on_deadline is OnDeadline.EXIT, fail_fast=startup.fail_fast
-            ),
-            permanent=self._permanent_reasons(),
             give_up=self._give_up,
-            clock=self._clock,
         )
-
-    def _permanent_reasons(self) -> Callable[[str], frozenset[Reason]]:
-        """Return what tells the reasons that waiting does not cure, by check type."""
-
-        @cache
-        def permanent(name: str) -> frozenset[Reason]:
-            found = self._types.find(name)
-            return found.permanent if found else frozenset()
-
-        return permanent
 
     def _give_up(self, why: str) -> None:
         """End at once, because the start failed: nobody is served whom a drain would be for."""
@@ -345,13 +280,6 @@ class _Process:
         last = event.after.last if isinstance(event, StatusChanged) else None
         if last is not None and last.reason is Reason.AUTH and self._reloader is not None:
             self._reloader.wake(quietly=True)
-
-
-async def _within(seconds: float, work: Coroutine[Any, Any, None]) -> None:
-    """Await `work`, and leave it when so many seconds have passed."""
-    with suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            await work
 
 
 def _where(sockets: list[socket.socket]) -> int | str:
