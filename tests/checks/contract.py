@@ -81,7 +81,7 @@ REASONS: Final[Mapping[str, Reason | None]] = {
     "endless": Reason.PROTOCOL,
 }
 """What a check that speaks a protocol makes of each fault; None where it succeeds all the same."""
-SLACK: Final = 0.25
+SLACK: Final = 1.0
 """Seconds that a busy machine may add to any bound."""
 
 
