@@ -70,9 +70,4 @@ def record_all(board: Board, names: Iterable[str], result: Result) -> None:
 
 def metrics_of(board: Board, pulse: Pulse, clock: Clock) -> RenderMetrics:
     """Return what a site asks for the metrics."""
-    render = metrics_renderer(board, pulse, ReloadRecord(), clock)
-
-    async def answer(accept: str) -> tuple[bytes, str]:
-        return render(accept)
-
-    return answer
+    return metrics_renderer(board, pulse, ReloadRecord(), clock)

@@ -37,7 +37,7 @@ from sidecar.support.thread import in_thread
 from sidecar.web.drains import DrainPages
 from sidecar.web.listeners import EVERY_ADDRESS, LOOPBACK, bind, bind_unix, serving
 from sidecar.web.probes import Probes
-from sidecar.web.site import Handler, Site, stamped
+from sidecar.web.site import Handler, RenderMetrics, Site, stamped
 from sidecar.web.status import StatusPage
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ class _Process:
         self._latch = latch
         self._here = here
         self._why_given_up = ""
-        self._metrics: Callable[[str], tuple[bytes, str]] | None = None
+        self._metrics: RenderMetrics | None = None
         self._clock = Clock()
         self._pulse = Pulse(self._clock)
         self._reloads = ReloadRecord()
@@ -189,7 +189,7 @@ class _Process:
             self._metrics = metrics_renderer(
                 self._board, self._pulse, self._reloads, self._clock, deploy=deploy
             )
-        return self._metrics(accept)
+        return await self._metrics(accept)
 
     async def _run_checks(self, listeners: AsyncExitStack, when_drained: Callable[[], object]) -> None:
         async with asyncio.TaskGroup() as group:
