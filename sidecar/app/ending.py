@@ -8,6 +8,8 @@ import threading
 from collections.abc import Coroutine
 from typing import Any, NoReturn
 
+from sidecar.support.process import kill_commands
+
 log = logging.getLogger("sidecar")
 
 
@@ -30,9 +32,22 @@ def is_busy_in_threads() -> bool:
     return any(thread.name not in known for thread in threading.enumerate())
 
 
+def end(code: int) -> NoReturn:
+    """Exit with a code, whatever still works in a thread."""
+    if is_busy_in_threads():
+        leave(code)
+    sys.exit(code)
+
+
 def leave(code: int) -> NoReturn:
     """End the process now, its logs flushed, whatever still hangs in it."""
     logging.shutdown()
     sys.stdout.flush()
     sys.stderr.flush()
+    leave_unsaid(code)
+
+
+def leave_unsaid(code: int) -> NoReturn:
+    """End the process and its commands now, from any thread: what hangs may hold the log's lock."""
+    kill_commands()
     os._exit(code)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from sidecar.app.companions import Companions
-from sidecar.app.ending import run_to_end
+from sidecar.app.ending import leave_unsaid, run_to_end
 from sidecar.app.garbage import collect_rarely, spare_what_lives
 from sidecar.app.needs import find_cluster, find_type, require_drivers
 from sidecar.config.check import CheckTypes
@@ -88,6 +88,7 @@ def serve(
         lambda: _post(loop, process.stop),
         reload=lambda: _post(loop, process.reload),
         longest_drain=process.drainer.seconds_left,
+        leave=leave_unsaid,
     ) as signals:
         return run_to_end(loop, process.run(main, admin, when_drained=signals.hurry))
 

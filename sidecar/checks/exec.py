@@ -2,8 +2,8 @@
 
 Down means that the command exits with another code or is killed, which `contract` says, with the code or the
 signal and the last line of what it wrote; that it is `not_found` or, not being executable, `forbidden`; or
-that it does not end in time. At its deadline the command and its whole process group are killed with SIGKILL.
-Of its output the last 4 KiB are kept.
+that it does not end in time. At its deadline, and with the sidecar itself, the command and its whole process
+group are killed with SIGKILL. Of its output the last 4 KiB are kept.
 
 The command runs in this container, as this user: it has to be in the image or on a volume. Of our environment
 it gets PATH, HOME, LANG, LC_ALL, TZ and TMPDIR only, so that no secret of ours leaks into it: what it needs

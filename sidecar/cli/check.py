@@ -1,13 +1,12 @@
 """`sidecar check`: every check once, as a table or as JSON."""
 
 import json
-import sys
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 
 import click
 
-from sidecar.app.ending import is_busy_in_threads, leave
+from sidecar.app.ending import end
 from sidecar.app.needs import require_drivers
 from sidecar.app.once import check_once
 from sidecar.checks import InstalledTypes
@@ -55,7 +54,7 @@ def command(path: str, wait: str | None, only: tuple[str, ...], gate: str | None
     """Run every check once, or until all pass, and show the results.
 
     Exits with 0 if all pass, 1 if one fails, 2 if the configuration is refused or --only or --gate choose
-    none, 124 if --wait ran out.
+    none, 124 if --wait ran out, 130 or 143 if SIGINT or SIGTERM ended it.
     """
     types = InstalledTypes()
     with exit_on_problems():
@@ -68,9 +67,7 @@ def command(path: str, wait: str | None, only: tuple[str, ...], gate: str | None
     results = check_once(chosen, types, redact, wait=seconds, report=_report_failure if seconds else None)
     click.echo(_as_json(chosen, results) if output == "json" else _as_table(chosen, results))
     code = _exit_code(chosen, results, has_waited=seconds is not None)
-    if is_busy_in_threads():
-        leave(code)
-    sys.exit(code)
+    end(code)
 
 
 def _choose(checks: Sequence[CheckConfig], only: Sequence[str], gate: str | None) -> list[CheckConfig]:

@@ -1,14 +1,13 @@
 """`sidecar explain`: what the checks prove, in sentences that a reviewer can read."""
 
 import json
-import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Final
 
 import click
 
-from sidecar.app.ending import is_busy_in_threads, leave
+from sidecar.app.ending import end
 from sidecar.app.needs import require_drivers
 from sidecar.app.once import can_explain, can_sample, explain_once
 from sidecar.checks import InstalledTypes
@@ -65,7 +64,7 @@ def delivery(
     Asks each check that can tell: those of the types rabbitmq-delivery and postgres, and plug-ins'.
 
     Exits with 0 if every sentence is held, 1 if one is violated or unverifiable, 2 if the configuration or an
-    option is refused.
+    option is refused, 130 or 143 if SIGINT or SIGTERM ended it.
     """
     sample = _sample(count, span, identifier)
     types = InstalledTypes()
@@ -78,9 +77,7 @@ def delivery(
     explained = explain_once(chosen, types, redact, sample=sample)
     click.echo(_as_json(explained) if output == "json" else "\n".join(_as_text(explained)))
     code = 0 if all(each.standing is Standing.HELD for each in _findings(explained)) else EXIT_FAILURE
-    if is_busy_in_threads():
-        leave(code)
-    sys.exit(code)
+    end(code)
 
 
 def _sample(count: int | None, span: str | None, identifier: str | None) -> Sample | None:

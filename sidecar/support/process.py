@@ -17,6 +17,8 @@ from sidecar.support.thread import OneThread
 OUTPUT_KEPT: Final = 4096
 """Bytes: the end of what a command writes."""
 
+_under_way: Final[set["_Group"]] = set()
+
 _CHUNK: Final = 65536
 _REAPING_NAPS: Final = 20
 _REAPING_NAP: Final = 0.005
@@ -30,6 +32,12 @@ class Ended:
     """Its exit code; below zero, the number of the signal that killed it."""
     output: str
     """The end of what it wrote to standard output and standard error."""
+
+
+def kill_commands() -> None:
+    """Kill every command that is running: for whoever is about to leave the process, from any thread."""
+    for group in tuple(_under_way):
+        group.kill()
 
 
 class CommandRunner:
@@ -55,10 +63,12 @@ class CommandRunner:
         """
         self._group = group = _Group(command, env)
         output = _Output(group.readable)
+        _under_way.add(group)
         try:
             code = await self._in_thread(lambda: self._run(group))
         finally:
             group.kill()
+            _under_way.discard(group)
             output.close()
         return Ended(code, output.text)
 
