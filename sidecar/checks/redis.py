@@ -11,8 +11,9 @@ password, `forbidden` for a missing permission, `not_found` for a database that 
 for the wrong role, `protocol` for an answer that is none, and `unavailable` while Redis is loading, out of
 memory, out of connections, read-only or a stale replica: the message has its own words.
 
-The database's number is the URL's path, or `?db=` after a socket's path; what else a URL's query holds is
-meant for drivers and not read. For a node of a Redis Cluster leave `write` out: most keys belong to others.
+The database's number is the URL's path, or what `?db=` says, which counts first, as it does for redis-py;
+what else a URL's query holds is meant for drivers and not read. For a node of a Redis Cluster leave `write`
+out: most keys belong to others.
 
 Permissions: a user like `user sidecar on >PASSWORD ~sidecar:probe:* -@all +echo +ping`, and for a database
 other than 0 `+select`, with `write` `+set +get +del`, with `role` `+role`.

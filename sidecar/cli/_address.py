@@ -55,12 +55,12 @@ def port_of(written: str) -> int:
 
 
 def timeout_of(written: str) -> float:
-    """Return seconds from 0.05 to 3600."""
+    """Return seconds from 0.05 to 3600, with or without their `s`."""
     try:
-        seconds = float(written)
+        seconds = float(written.removesuffix("s"))
     except ValueError:
         seconds = 0.0
     if not SHORTEST_TIMEOUT <= seconds <= LONGEST_TIMEOUT:
         span = f"{SHORTEST_TIMEOUT} to {LONGEST_TIMEOUT:.0f}"
-        raise argparse.ArgumentTypeError(f"{written!r} is no timeout; write seconds from {span}")
+        raise argparse.ArgumentTypeError(f"{written!r} is no timeout; write seconds from {span}, such as 2s")
     return seconds

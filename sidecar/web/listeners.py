@@ -130,6 +130,7 @@ def _closed_on_error(sockets: list[socket.socket]) -> Iterator[None]:
 
 def _refusal(host: str, port: int, error: OSError) -> str:
     what = {
+        socket.EAI_NONAME: "the name does not exist",
         errno.EADDRINUSE: "the port is taken by another process",
         errno.EACCES: "the port is reserved for root; write one from 1024 on",
     }.get(error.errno or 0, os.strerror(error.errno or 0).lower())

@@ -187,7 +187,7 @@ def test_a_drain_reads_where_to_begin_as_a_probe_does(option: str, value: str) -
 
 
 def test_options_are_read_up_to_their_bounds() -> None:
-    assert [port_of("1"), port_of("65535"), timeout_of("0.05"), timeout_of("3600")] == [1, 65535, 0.05, 3600]
+    assert [port_of("1"), port_of("65535"), timeout_of("0.05"), timeout_of("3600s")] == [1, 65535, 0.05, 3600]
     with pytest.raises(argparse.ArgumentTypeError):
         timeout_of("3600.1")
 

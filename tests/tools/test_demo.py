@@ -109,7 +109,7 @@ def watching(pids: set[int]) -> Callable[[], set[int]]:
 
 @pytest.mark.servers
 @pytest.mark.timeout(180)
-def test_demo_shows_the_death_and_return_of_redis_and_of_the_app(tmp_path: Path) -> None:
+def test_demo_shows_the_death_and_return_of_redis_s3_and_the_app(tmp_path: Path) -> None:
     with running(tmp_path) as running_demo:
         running_demo.seconds_until("/readyz", 200)
         all_up = running_demo.get("/readyz?verbose")[1]
@@ -119,6 +119,10 @@ def test_demo_shows_the_death_and_return_of_redis_and_of_the_app(tmp_path: Path)
         others = [running_demo.get(path)[0] for path in ("/livez", "/healthz", "/startupz")]
         told = running_demo.tell("start", "redis")
         seconds_up = running_demo.seconds_until("/readyz", 200)
+        running_demo.tell("stop", "s3")
+        running_demo.seconds_until("/readyz/artifacts", 503)
+        running_demo.tell("start", "s3")
+        running_demo.seconds_until("/readyz/artifacts", 200)
         running_demo.tell("stop", "app")
         running_demo.seconds_until("/livez", 503)
         without_app = running_demo.get("/livez")[1]

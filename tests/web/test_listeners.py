@@ -64,6 +64,17 @@ def test_an_address_of_another_machine_is_refused_by_name() -> None:
     assert str(refused.value) == "cannot listen on port 0: this machine has none of 192.0.2.1"
 
 
+def test_a_host_that_does_not_exist_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def look_up(*_: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr("sidecar.web.listeners.Listener.bind", look_up)
+    with pytest.raises(ListenError) as refused:
+        bind(["nosuch.invalid"], 8080)
+
+    assert str(refused.value) == "cannot listen on nosuch.invalid:8080: the name does not exist"
+
+
 @pytest.mark.parametrize("missing", [errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL])
 def test_a_pod_without_ipv6_listens_on_what_it_has(monkeypatch: pytest.MonkeyPatch, missing: int) -> None:
     bind_one = listeners._bind_one  # noqa: SLF001 - stands in for a kernel without IPv6
