@@ -157,7 +157,7 @@ REFUSED = [
     ("--host", "http://a"),
     ("--host", "[]"),
 ]
-NO_TIMES = [("--timeout", each) for each in ("0", "-1", "nan", "inf", "1e12", "1e400", "2s")]
+NO_TIMES = [("--timeout", each) for each in ("0", "-1", "nan", "inf", "1e12", "1e400", "2m")]
 
 
 @pytest.mark.parametrize(("option", "value"), REFUSED + NO_TIMES)
