@@ -7,14 +7,25 @@ the server refuses it leaves to the caller.
 import re
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 from sidecar.checks._unique import Index, Table, why_not_unique
 from sidecar.config.check import option
 from sidecar.config.fields import Label
+from sidecar.config.kinds.text import PatternKind
 from sidecar.config.problems import Mistake
 from sidecar.core.check import CheckFailed, Reason
 from sidecar.support.text import show_duration
+
+_WORD_OF_SQL: Final = r'"(?:[^"]|"")+"|[^\W\d][\w$]*'
+"""A name, in quotes or without (postgresql.org/docs/current/sql-syntax-lexical.html)."""
+TableName = Annotated[
+    str,
+    PatternKind(
+        rf"(?:{_WORD_OF_SQL})(?:\.(?:{_WORD_OF_SQL})){{0,2}}",
+        'a table\'s name as SQL has it; write one such as orders, billing.orders or billing."Orders"',
+    ),
+]
 
 Ask = Callable[..., Awaitable[Sequence[Any]]]
 """Takes a question with its arguments, and returns the rows of the answer."""
@@ -75,7 +86,7 @@ WRITTEN: Final = "SELECT format($1, $2::text, to_regclass($3)) AS question"
 class UniqueConfig:
     """Columns that a unique index must cover."""
 
-    table: Label = option("The table, as in SQL: `billing.orders`.")
+    table: TableName = option("The table, as in SQL: `billing.orders`.")
     columns: tuple[Label, ...] = option("The columns, in any order.")
     where: Label = option("The predicate that the index may have; none if left out.", default="")
 
@@ -91,7 +102,7 @@ class UniqueConfig:
 class MigrationsConfig:
     """How far the schema must have been migrated."""
 
-    table: Label = option("The table in which migrations are recorded, as in SQL.")
+    table: TableName = option("The table in which migrations are recorded, as in SQL.")
     column: Label = option("Its column with the version.")
     at_least: Label = option("The version that must be there, or a higher one: 42, 1.10.2, or a text.")
 
