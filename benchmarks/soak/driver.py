@@ -206,7 +206,7 @@ async def soak(order: Order) -> Figures:
 
 
 def _grow_table_of_strings() -> None:
-    """Have Python's table of interned strings take the size that it takes once, after enough of any strings."""
+    """Have Python's table of interned strings take the size that it takes once, after enough strings."""
     for number in range(INTERNED):
         sys.intern(f"string {number}")
 
