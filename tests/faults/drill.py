@@ -12,9 +12,9 @@ import asyncio
 import json
 import os
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import pairwise
 from typing import Final
@@ -33,12 +33,14 @@ from sidecar.runtime.pulse import Pulse
 from sidecar.runtime.runner import CANCEL_GRACE
 from sidecar.runtime.scheduler import SPREAD, Scheduler, Surroundings
 from sidecar.support.loop import SidecarLoop
+from sidecar.support.resolver import Resolver
 from sidecar.support.text import Redactor
 from sidecar.web.listeners import bind, serving
 from sidecar.web.probes import Probes
 from sidecar.web.site import Site
 from tests.boards import metrics_of
 from tests.checks.contract import Held, Keys, assert_held, held
+from tests.faults.measures import Metronome
 from tests.network import Address, silent
 
 INTERVAL: Final = 0.1
@@ -49,8 +51,12 @@ PERIOD: Final = 0.02
 """Seconds from one answer to the kubelet's next question."""
 SLACK: Final = 0.6
 """Seconds that a busy machine may add to an interval."""
+OURS: Final = 0.25
+"""Seconds that we may add to an interval of a neighbour, whatever becomes of the check."""
 RUNS: Final = 3
 """Runs in a row that must end alike before a fault is said to be met, beside those that settled it."""
+LOOKS: Final = 20
+"""How often what is held is looked at, to find those who hold it at rest."""
 NEIGHBOUR: Final = "neighbour"
 SUBJECT: Final = "subject"
 
@@ -114,11 +120,14 @@ class Drill:
 
     board: Board
     kubelet: Kubelet
+    metronome: Metronome
     deadline: float
     """Seconds that a run may take."""
     results: list[Result] = field(default_factory=list)
     """Of the check, the latest last."""
     neighbours: list[Result] = field(default_factory=list)
+    _beats: list[float] = field(default_factory=list)
+    """When the neighbour's runs ended, by the metronome."""
     _came: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
@@ -138,7 +147,7 @@ class Drill:
     ) -> None:
         """Assert that the check is up, settles on what is expected while the fault lasts, and recovers."""
         await self.until(UP, within=within)
-        before = held()
+        before = await held_at_rest()
         async with fault:
             await self.until(expected, within=within)
         await self.until(UP, within=within)
@@ -162,7 +171,11 @@ class Drill:
 
     def note(self, name: str, result: Result) -> None:
         """Take down a result; the board's listener."""
-        (self.results if name == SUBJECT else self.neighbours).append(result)
+        if name == SUBJECT:
+            self.results.append(result)
+        else:
+            self.neighbours.append(result)
+            self._beats.append(self.metronome.seconds)
         self._came.set()
 
     def assert_undisturbed(self) -> None:
@@ -171,7 +184,8 @@ class Drill:
         assert self.kubelet.slowest < PATIENCE
         assert all(each.is_success for each in self.neighbours)
         assert max(each.duration for each in self.results) < self.deadline + CANCEL_GRACE + SLACK
-        assert self._longest_pause() < INTERVAL * (1 + SPREAD) + SLACK
+        assert longest_pause(each.finished_at for each in self.neighbours) < INTERVAL * (1 + SPREAD) + SLACK
+        assert longest_pause([*self._beats, self.metronome.seconds]) < INTERVAL * (1 + SPREAD) + OURS
 
     def _is_settled(self, expected: Expected, *, since: int) -> bool:
         latest = self.results[since:][-RUNS:]
@@ -189,13 +203,14 @@ class Drill:
         (subject, _) = self.board.entries()
         return bool(subject.config.gates)
 
-    def _longest_pause(self) -> float:
-        ends = [each.finished_at for each in self.neighbours]
-        return max((later - earlier for earlier, later in pairwise(ends)), default=0.0)
-
     def _told(self, since: int) -> str:
         told = [f"{each.reason or each.outcome}: {each.message}" for each in self.results[since:]]
         return f"{self.board.state(SUBJECT).status} after {told[-8:]}"
+
+
+def longest_pause(moments: Iterable[float]) -> float:
+    """Return the seconds between two moments that were furthest apart."""
+    return max(later - earlier for earlier, later in pairwise(moments))
 
 
 @asynccontextmanager
@@ -206,15 +221,17 @@ async def drill(
 
     Servers and fakes begin before the drill, and end after it.
     """
-    _have_resolver()
-    before = held()
-    async with (
-        silent() as address,
-        _running(_configured(keys, address, deadline, interval), clock) as running,
-    ):
-        yield running
-        running.assert_undisturbed()
-    await assert_held(_with_its_sockets(before))
+    with Metronome() as metronome:
+        resolver = _resolver()
+        before = held()
+        async with (
+            silent() as address,
+            _running(_configured(keys, address, deadline, interval), clock or Clock(), metronome) as running,
+        ):
+            yield running
+            running.assert_undisturbed()
+        resolver.close()  # it keeps its sockets for the next look-up
+        await assert_held(before)
 
 
 def _configured(keys: Keys, neighbour: Address, deadline: str, interval: str) -> Config:
@@ -229,16 +246,15 @@ def _configured(keys: Keys, neighbour: Address, deadline: str, interval: str) ->
 
 
 @asynccontextmanager
-async def _running(config: Config, clock: Clock | None) -> AsyncIterator[Drill]:
+async def _running(config: Config, clock: Clock, metronome: Metronome) -> AsyncIterator[Drill]:
     """Serve as `sidecar serve` does, without signals and files."""
-    clock = clock or Clock()
     board = Board(config.checks, started_at=clock.monotonic(), startup_deadline=300.0)
     pulse = Pulse(clock)
     metrics = metrics_of(board, pulse, clock)
     site = Site(board, Probes(board, pulse, clock), metrics, is_trusted=True)
     (listener,) = bind(["127.0.0.1"], 0)
     kubelet = Kubelet(listener.getsockname()[1])
-    running = Drill(board, kubelet, deadline=config.checks[0].timeout)
+    running = Drill(board, kubelet, metronome, deadline=config.checks[0].timeout)
     board.subscribe_results(running.note)
     async with (
         serving(site.handle, [listener], bounds=config.sections.server, stop_within=1.0),
@@ -260,13 +276,17 @@ async def _running(config: Config, clock: Clock | None) -> AsyncIterator[Drill]:
                 each.cancel()
 
 
-def _have_resolver() -> None:
-    """Have the loop's resolver made: pycares begins a thread with the first one, and keeps it for good."""
+def _resolver() -> Resolver:
+    """Return the loop's: pycares begins a thread with the first one, and keeps it for good."""
     loop = asyncio.get_running_loop()
     assert isinstance(loop, SidecarLoop)
-    assert loop.resolver is not None
+    return loop.resolver
 
 
-def _with_its_sockets(before: Held) -> Held:
-    """Return what may be held at the end: the resolver keeps its sockets for the next look-up."""
-    return replace(before, descriptors=before.descriptors + 2)
+async def held_at_rest() -> Held:
+    """Return the least that is held in the time from one run to the next."""
+    seen = []
+    for _ in range(LOOKS):
+        seen.append(held())
+        await asyncio.sleep(INTERVAL / LOOKS)
+    return Held(*(min(getattr(each, name) for each in seen) for name in Held.__slots__))
