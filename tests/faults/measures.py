@@ -2,9 +2,15 @@
 
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
+MIB: Final = 1 << 20
+ROOM: Final = 8 * MIB
+"""Bytes by which the process may grow, whatever is there to read: the fakes' own included."""
 TICK: Final = 0.01
 """Seconds that the thread of a `Metronome` sleeps at a time."""
 LATE: Final = 3 * TICK
@@ -39,3 +45,18 @@ class Metronome:
             now = time.monotonic()
             self.seconds += min(now - last, LATE)
             last = now
+
+
+@contextmanager
+def within_room(room: int = ROOM) -> Iterator[None]:
+    """Assert that at no moment of the block the process held so much more memory than before (proc(5))."""
+    Path("/proc/self/clear_refs").write_text("5")
+    before = _peak()
+    yield
+    grown = _peak() - before
+    assert grown < room, f"{grown / MIB:.1f} MiB"
+
+
+def _peak() -> int:
+    """Return the most bytes of memory that this process has held since the peak was last reset."""
+    return int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0]) * 1024

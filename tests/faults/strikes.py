@@ -1,8 +1,7 @@
-"""How faults begin and end around a drill, as `async with`; and the memory that they take."""
+"""How faults begin and end around a drill, as `async with`."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 from sidecar.support.thread import in_thread
 from tests.network import Address, Fault, Proxy
@@ -38,14 +37,3 @@ async def leading(proxy: Proxy, elsewhere: Address, *, back_to: Address) -> Asyn
         yield
     finally:
         proxy.lead_to(back_to)
-
-
-def begin_to_measure() -> int:
-    """Return the bytes of memory that this process holds, from which `peak` begins (proc(5))."""
-    Path("/proc/self/clear_refs").write_text("5")
-    return peak()
-
-
-def peak() -> int:
-    """Return the most bytes of memory that this process has held since."""
-    return int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0]) * 1024

@@ -13,11 +13,10 @@ import pytest
 from sidecar.checks.file import FileCheck
 from sidecar.core.check import Reason
 from tests.faults.cells import cell
-from tests.faults.drill import Expected, down, drill
-from tests.faults.strikes import begin_to_measure, doing, peak
+from tests.faults.drill import UP, Expected, down, drill
+from tests.faults.measures import within_room
+from tests.faults.strikes import doing
 
-ROOM: Final = 64 << 20
-"""Bytes by which the process may grow, whatever is there to read."""
 NOBODY: Final = 65534
 
 
@@ -90,7 +89,6 @@ async def test_a_file_that_is_not_as_it_was(
     heartbeat: Path, fault: Callable[[Path], AbstractAsyncContextManager[None]], expected: Expected
 ) -> None:
     async with drill({"type": "file", "path": str(heartbeat), "contains": "ready"}) as it:
-        before = begin_to_measure()
-        await it.survives(fault(heartbeat), expected)
-
-        assert peak() - before < ROOM
+        await it.until(UP)
+        with within_room():
+            await it.survives(fault(heartbeat), expected)

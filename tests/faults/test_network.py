@@ -6,7 +6,8 @@ from typing import Final
 import pytest
 
 from tests.faults.cells import cells
-from tests.faults.drill import drill
+from tests.faults.drill import UP, drill
+from tests.faults.measures import MIB, within_room
 from tests.faults.strikes import striking
 from tests.faults.subjects import Servers, Subject
 from tests.network import Fault, Proxy
@@ -22,6 +23,8 @@ FAULTS: Final[Mapping[str, Fault]] = {
     "half-close": Fault.HALF_CLOSING,
     "endless reply": Fault.ENDLESS,
 }
+ROOM: Final = 4 * MIB
+"""Bytes by which the process may grow: less than an endless reply brings within a deadline."""
 SAMPLES: Final[Mapping[str, str]] = {
     "refused": "redis",
     "black hole": "tcp",
@@ -44,4 +47,6 @@ async def test_a_fault_between_a_check_and_its_server(
         Proxy(up) as proxy,
         drill(subject.keys(proxy.address)) as it,
     ):
-        await it.survives(striking(proxy, FAULTS[column]), subject.expected(column))
+        await it.until(UP)
+        with within_room(ROOM):
+            await it.survives(striking(proxy, FAULTS[column]), subject.expected(column))

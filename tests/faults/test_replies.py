@@ -7,15 +7,13 @@ from typing import Final
 import pytest
 
 from tests.faults.cells import cells
-from tests.faults.drill import drill
-from tests.faults.strikes import begin_to_measure, leading, peak
+from tests.faults.drill import UP, drill
+from tests.faults.measures import MIB, within_room
+from tests.faults.strikes import leading
 from tests.faults.subjects import Servers, Subject
 from tests.network import Connection, Proxy, talking
 
 GIB: Final = 1 << 30
-MIB: Final = 1 << 20
-ROOM: Final = 64 * MIB
-"""Bytes by which the process may grow: the fakes' own included."""
 HTTP: Final = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n[" % GIB
 BEGINNINGS: Final[Mapping[str, bytes]] = {
     "redis": b"$%d\r\n" % GIB,
@@ -45,7 +43,6 @@ async def test_a_reply_of_a_gibibyte(subject: Subject, column: str, servers: Ser
         Proxy(up) as proxy,
         drill(subject.keys(proxy.address)) as it,
     ):
-        before = begin_to_measure()
-        await it.survives(leading(proxy, oversized, back_to=up), subject.expected(column))
-
-        assert peak() - before < ROOM
+        await it.until(UP)
+        with within_room():
+            await it.survives(leading(proxy, oversized, back_to=up), subject.expected(column))
