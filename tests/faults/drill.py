@@ -17,6 +17,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import pairwise
+from statistics import mode
 from typing import Final
 
 from sidecar.app.needs import find_type
@@ -284,9 +285,9 @@ def _resolver() -> Resolver:
 
 
 async def held_at_rest() -> Held:
-    """Return the least that is held in the time from one run to the next."""
+    """Return what is held for most of the time from one run to the next."""
     seen = []
     for _ in range(LOOKS):
         seen.append(held())
         await asyncio.sleep(INTERVAL / LOOKS)
-    return Held(*(min(getattr(each, name) for each in seen) for name in Held.__slots__))
+    return mode(seen)
