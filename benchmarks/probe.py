@@ -5,7 +5,6 @@ Measured: `/readyz` on new connections, as the kubelet asks, and requests a seco
 a bare aiohttp handler that returns the same bytes. Both run beside it, and all are asked by turns.
 """
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from typing import Final
 
 from benchmarks.client import latencies, throughput
 from benchmarks.rows import Effort, Findings, Plot, Row, Target
-from benchmarks.servers import CheckDocument, Started, bare, program, sidecar
+from benchmarks.servers import CheckDocument, Started, bare, program, settle, sidecar
 from benchmarks.statistic import by_turns, percentile, ratio
 
 QUESTION: Final = "Is a probe answered at once, whatever happens?"
@@ -27,8 +26,6 @@ PROBES: Final = 100
 REQUESTS: Final = 250
 PAUSE: Final = 0.002
 """Seconds between two probes of a round: else they would all fall into one moment of the checks' time."""
-SETTLED_AFTER: Final = 11.0
-"""Seconds after which what a start does is done, the last collection of garbage included."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +105,7 @@ def _speed_and_cost(server: Started) -> tuple[float, float]:
 
 def _ratios(effort: Effort, condition: Condition, count: int) -> Ratios:
     with bare() as limit, sidecar(effort.folder, []) as alone, _crowded(effort, condition, count) as crowded:
-        time.sleep(0.2 if effort.is_quick else SETTLED_AFTER)
+        settle(effort)
         slow = by_turns(effort.count(ROUNDS), (alone, crowded), _latencies)
         fast = by_turns(
             effort.count(FAST_ROUNDS),

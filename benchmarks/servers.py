@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,10 +14,13 @@ from typing import Any, Final
 
 from benchmarks.client import free_port, until_answered
 from benchmarks.process import Memory, cpu_seconds, memory
+from benchmarks.rows import Effort
 from tools.image import allocator
 
 CheckDocument = Mapping[str, Any]
 ROOT: Final = Path(__file__).parents[1]
+SETTLED_AFTER: Final = 11.0
+"""Seconds after which what a start does is done, the last collection of garbage included."""
 PYTHON: Final = (sys.executable, "-X", "frozen_modules=on")
 
 
@@ -81,6 +85,11 @@ def sidecar(
     with started(serve_command(config), port, env=env) as server:
         until_answered(port, "/healthz")
         yield server
+
+
+def settle(effort: Effort) -> None:
+    """Wait until what starts do is done; hardly, for a smoke test."""
+    time.sleep(0.2 if effort.is_quick else SETTLED_AFTER)
 
 
 def compile_modules() -> None:
