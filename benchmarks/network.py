@@ -1,13 +1,15 @@
-"""A network namespace of our own, whose answers can be dropped: what is sent into it is never heard of again.
+"""Namespaces of our own: a network whose answers can be dropped, and another resolver's configuration.
 
-Needs the rights of root, and `ip` (iproute2). Not `ip link set down`: that the kernel would tell a client of.
+What is sent into the network while it drops is never heard of again. Not `ip link set down`: that the kernel
+would tell a client of. Needs the rights of root, `ip` (iproute2), and `unshare` (util-linux).
 """
 
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Final
 
 HERE: Final = "10.213.0.1"
@@ -15,7 +17,7 @@ THERE: Final = "10.213.0.2"
 
 
 class NoNamespaceError(Exception):
-    """Network namespaces cannot be had here; the message says why."""
+    """Namespaces cannot be had here; the message says why."""
 
 
 class Namespace:
@@ -59,6 +61,18 @@ def namespace() -> Iterator[Namespace]:
         yield Namespace(name)
     finally:
         subprocess.run(["ip", "netns", "del", name], check=False, capture_output=True)  # noqa: S607
+
+
+def seeing(resolv_conf: Path) -> Sequence[str]:
+    """Return the launcher that shows a program this file as `/etc/resolv.conf`.
+
+    Raises:
+        NoNamespaceError: we may not, or there is no `unshare`.
+    """
+    if shutil.which("unshare") is None or os.geteuid() != 0:
+        raise NoNamespaceError("needs root and util-linux")
+    mounted = 'mount --bind "$0" /etc/resolv.conf && exec "$@"'
+    return "unshare", "--mount", "sh", "-c", mounted, str(resolv_conf)
 
 
 def _ip(*words: str) -> None:

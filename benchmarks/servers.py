@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from benchmarks.client import free_port, until_answered
+from benchmarks.client import ask, free_port, until_answered
 from benchmarks.process import Memory, cpu_seconds, memory
 from benchmarks.rows import Effort
 from tools.image import allocator
+from tools.servers.server import ask_http
 
 CheckDocument = Mapping[str, Any]
 ROOT: Final = Path(__file__).parents[1]
@@ -65,6 +66,12 @@ def bare() -> Iterator[Started]:
         yield server
 
 
+def mirror(limit: Started, server: Started) -> None:
+    """Have a bare handler return what `/readyz` of a server returns now."""
+    head, _, body = ask(server.port).partition(b"\r\n\r\n")
+    ask_http("127.0.0.1", limit.port, "PUT", f"/readyz?code={head[9:12].decode()}", body=body)
+
+
 @contextmanager
 def program(name: str, *arguments: str, env: Mapping[str, str] | None = None) -> Iterator[Started]:
     """Run one of our `programs`; its port is the first argument."""
@@ -77,12 +84,16 @@ def program(name: str, *arguments: str, env: Mapping[str, str] | None = None) ->
 
 @contextmanager
 def sidecar(
-    folder: Path, checks: Iterable[CheckDocument], *, env: Mapping[str, str] | None = None
+    folder: Path,
+    checks: Iterable[CheckDocument],
+    *,
+    env: Mapping[str, str] | None = None,
+    launcher: Sequence[str] = (),
 ) -> Iterator[Started]:
-    """Run the sidecar with these checks; the block begins when it listens."""
+    """Run the sidecar with these checks, by a launcher that becomes it; the block begins when it listens."""
     port = free_port()
     config = write_config(folder, port, checks)
-    with started(serve_command(config), port, env=env) as server:
+    with started([*launcher, *serve_command(config)], port, env=env) as server:
         until_answered(port, "/healthz")
         yield server
 

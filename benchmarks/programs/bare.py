@@ -1,4 +1,7 @@
-"""The physical limit of a probe: a bare aiohttp handler with the bytes of one that passes. `bare PORT`."""
+"""The physical limit of a probe: a bare aiohttp handler with the bytes of one that passes. `bare PORT`.
+
+It answers other bytes once it is told: `PUT /readyz?code=503`, with the body of the answer.
+"""
 
 import asyncio
 import sys
@@ -12,12 +15,15 @@ HEADERS: Final = {
     "Cache-Control": "no-store",
     "Server": "sidecar",
 }
-ANSWERS: Final = {"/readyz": b"ok", "/livez": b"ok"}
+ANSWERS: Final = {"/readyz": (200, b"ok"), "/livez": (200, b"ok")}
 
 
 async def handle(request: web.BaseRequest) -> web.Response:
     """Answer."""
-    return web.Response(body=ANSWERS[request.path], headers=HEADERS)
+    if request.method == "PUT":
+        ANSWERS[request.path] = int(request.query["code"]), await request.read()
+    status, body = ANSWERS[request.path]
+    return web.Response(status=status, body=body, headers=HEADERS)
 
 
 async def serve(port: int) -> None:

@@ -1,11 +1,12 @@
 """The processes that are compared start, answer, and can be weighed."""
 
+import time
 from pathlib import Path
 
 import pytest
 
 from benchmarks.client import ask, is_ok, latencies, throughput
-from benchmarks.servers import bare, program, sidecar
+from benchmarks.servers import bare, mirror, program, sidecar
 from benchmarks.statistic import by_turns, percentile, ratio
 
 pytestmark = pytest.mark.slow
@@ -21,6 +22,20 @@ def test_the_sidecar_and_the_bare_handler_answer_the_same_bytes(tmp_path: Path) 
 
     assert bodies == [b"ok", b"ok"]
     assert min(*map(max, slow), *map(max, rates), *weights, used) > 0
+
+
+def test_a_bare_handler_returns_what_a_sidecar_does_that_is_not_ready(tmp_path: Path) -> None:
+    check = {"name": "db", "type": "tcp", "host": "127.0.0.1", "port": 9, "gates": "readiness"}
+    with bare() as limit, sidecar(tmp_path, [check]) as ours:
+        while b"refused" not in ask(ours.port):
+            time.sleep(0.05)
+        mirror(limit, ours)
+        heads, bodies = zip(*(ask(each.port).split(b"\r\n\r\n") for each in (limit, ours)), strict=True)
+        rate = throughput(limit.port, 1_000_000, within=0.1)
+
+    assert {head[9:12] for head in heads} == {b"503"}
+    assert bodies[0] == bodies[1]
+    assert rate > 0
 
 
 def test_a_sidecar_asks_the_dependency_that_it_is_given(tmp_path: Path) -> None:
