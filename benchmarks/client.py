@@ -88,7 +88,7 @@ def latencies(port: int, count: int, *, pause: float = 0.0) -> list[float]:
 
 
 def throughput(port: int, count: int, *, within: float = 10.0) -> float:
-    """Return the requests a second on one kept connection, of `count` or those that end in so many seconds."""
+    """Return the requests a second on a kept connection, of `count` or those within so many seconds."""
     request = REQUEST.format(path="/readyz").encode() + b"\r\n"
     with socket.create_connection(("127.0.0.1", port), timeout=10) as connection, undisturbed():
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -119,6 +119,7 @@ def measure(effort: Effort) -> Findings:
     mean = sum(rate[second] for second in range(600, 1500)) / 900
     down = sum(rate[second] for second in range(1560, 1800)) / 240
     start = max(rate[second] for second in range(60))
+    death = max(rate[second] for second in range(1500, 1560))
     back = max(rate[second] for second in range(1800, 1900))
     on_death = Counter(
         number
@@ -130,6 +131,7 @@ def measure(effort: Effort) -> Findings:
             Row("requests a second while all is well, a pod", mean / pods, "a second"),
             Row("requests a second while it is dead, against that", down / mean),
             Row("highest second of the start, against the mean", start / mean, target=Target(at_most=2)),
+            Row("highest second of the death, against the mean", death / mean),
             Row("highest second of the return, against the mean", back / mean, target=Target(at_most=2)),
             Row("runs of a pod within 5s of the death, mean", on_death.total() / pods, "runs"),
             Row(

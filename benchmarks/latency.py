@@ -125,6 +125,7 @@ def measure(effort: Effort) -> Findings:
             )
             + ".",
             f"Every observer is looked at each {LOOK * 1000:.0f} ms.",
+            "A check is down by its line in the body of a 503, and by nothing else.",
         ],
     )
 
@@ -183,10 +184,10 @@ def _rows(trial: Trial, known: Mapping[tuple[str, int], Known]) -> Iterator[Row]
         yield Row(f"{what}: 200 after the return, median", median(ours.back), "s")
         for name in ("poller", "HAProxy"):
             if (name, threshold) in known:
-                yield Row(
-                    f"{what}: 503 after, median, against {name}",
-                    median(ours.lost) / median(known[name, threshold].lost),
-                )
+                theirs = known[name, threshold]
+                lost, back = median(ours.lost) / median(theirs.lost), median(ours.back) / median(theirs.back)
+                yield Row(f"{what}: 503 after, median, against {name}", lost)
+                yield Row(f"{what}: 200 after the return, median, against {name}", back)
 
 
 class Watcher:

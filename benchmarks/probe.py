@@ -86,8 +86,8 @@ def measure(effort: Effort) -> Findings:
         [*_rows_without_checks(effort), *rows, *skipped],
         [
             f"{effort.count(ROUNDS)} rounds of {PROBES} new connections each.",
-            f"{effort.count(FAST_ROUNDS)} rounds of {REQUESTS} requests on a kept connection, or {FAST_FOR:g}s.",
-            "HTTP checks with the default interval of 10s and timeout of 2s; what flaps has a threshold of 1.",
+            f"{effort.count(FAST_ROUNDS)} rounds of {REQUESTS} requests on a kept one, or {FAST_FOR:g}s.",
+            "HTTP checks, interval 10s, timeout 2s, by default; what flaps has a threshold of 1.",
             "They gate readiness: one that is not up makes the answer a `503` with a line for each.",
             "The bare handler returns status and bytes that the sidecar had when the rounds began.",
         ],

@@ -2,14 +2,26 @@
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+from unittest.mock import patch
 from urllib.parse import urlsplit
 
 from benchmarks.client import until_open, until_told
+from benchmarks.management import (
+    DELIVERY,
+    EXCHANGE,
+    INFLIGHT,
+    KEY,
+    QUEUE,
+    Visit,
+    ask_all,
+    declare,
+)
 from benchmarks.servers import CheckDocument, program
 from tools.servers import PostgresServer, RabbitServer, RedisServer, S3Server
 
@@ -40,12 +52,12 @@ class Subject:
 
     @contextmanager
     def dependency(self, folder: Path) -> Iterator[Address]:
-        """Run the dependency inside the block.
+        """Run the dependency inside the block, with a folder of its own in this one.
 
         Raises:
             ServerMissing, ServerFailed: it is not on this machine, or does not start.
         """
-        yield from self.serve(folder)
+        yield from self.serve(Path(tempfile.mkdtemp(dir=folder)))
 
 
 def _http(_folder: Path) -> Iterator[Address]:
@@ -74,6 +86,14 @@ def _redis(folder: Path) -> Iterator[Address]:
 def _rabbitmq(folder: Path) -> Iterator[Address]:
     with RabbitServer(folder / "rabbitmq") as server:
         yield Address(server.port, login=_login(server.url))
+
+
+def _management(folder: Path) -> Iterator[Address]:
+    """Serve the management API; `rabbitmq-inflight` waits 6s between two readings, which cost nothing."""
+    without_wait = patch("sidecar.checks.rabbitmq_inflight.APART", 0.0)
+    with RabbitServer(folder / "rabbitmq") as server, without_wait:
+        declare(server)
+        yield Address(server.management_port, login=_login(server.url))
 
 
 def _postgres(folder: Path) -> Iterator[Address]:
@@ -170,8 +190,25 @@ async def _bare_rabbitmq(at: Address) -> AsyncIterator[Ask]:
     await connection.close()
 
 
+def _bare_management(visits: Sequence[Visit]) -> Callable[[Address], AbstractAsyncContextManager[Ask]]:
+    @asynccontextmanager
+    async def bare(at: Address) -> AsyncIterator[Ask]:
+        yield lambda: ask_all(at.port, at.login, visits)
+
+    return bare
+
+
 @asynccontextmanager
 async def _bare_postgres(at: Address) -> AsyncIterator[Ask]:
+    async def ask() -> None:
+        async with _bare_postgres_kept(at) as ask_once:
+            await ask_once()
+
+    yield ask
+
+
+@asynccontextmanager
+async def _bare_postgres_kept(at: Address) -> AsyncIterator[Ask]:
     import asyncpg  # noqa: PLC0415
 
     connection = await asyncpg.connect(
@@ -200,10 +237,30 @@ async def _bare_s3(at: Address) -> AsyncIterator[Ask]:
         yield lambda: client.put_object(Bucket=BUCKET, Key=".sidecar/probe", Body=b"sidecar probe\n")
 
 
-def bare_url(name: str, at: Address) -> str:
-    """Return the URL by which the driver of a type is told where to connect."""
-    scheme = {"rabbitmq": "amqp", "s3": "http"}.get(name, name)
-    return _url(scheme, at, {"postgres": "/postgres", "http": "/", "rabbitmq": "/"}.get(name, ""))
+def bare_argument(name: str, at: Address) -> str:
+    """Return the argument by which `libraries` is told of a subject's driver, and where it connects."""
+    driver = name.partition(",")[0]
+    scheme = {"rabbitmq": "amqp", "s3": "http"}.get(driver, driver)
+    path = {"postgres": "/postgres", "http": "/", "rabbitmq": "/"}.get(driver, "")
+    return f"{driver}={_url(scheme, at, path)}"
+
+
+def _postgres_check(at: Address) -> CheckDocument:
+    return {"type": "postgres", "url": f"{_url('postgres', at, '/postgres')}?sslmode=disable"}
+
+
+def _management_check(at: Address) -> CheckDocument:
+    return {"url": f"amqp://{at.login}127.0.0.1/", "management_url": f"http://127.0.0.1:{at.port}"}
+
+
+def _delivery_check(at: Address) -> CheckDocument:
+    return {
+        "type": "rabbitmq-delivery",
+        "exchanges": [{"name": EXCHANGE, "type": "topic"}],
+        "queues": [{"name": QUEUE}],
+        "bindings": [{"exchange": EXCHANGE, "queue": QUEUE, "routing_key": KEY}],
+        **_management_check(at),
+    }
 
 
 def _url(scheme: str, at: Address, path: str = "") -> str:
@@ -235,15 +292,19 @@ SUBJECTS: Final = (
         _bare_rabbitmq,
         holds_connection=True,
     ),
+    Subject("rabbitmq-delivery", _management, _delivery_check, _bare_management(DELIVERY)),
     Subject(
-        "postgres",
+        "rabbitmq-inflight",
+        _management,
+        lambda at: {"type": "rabbitmq-inflight", **_management_check(at)},
+        _bare_management(INFLIGHT),
+    ),
+    Subject("postgres", _postgres, _postgres_check, _bare_postgres),
+    Subject(
+        "postgres, kept",
         _postgres,
-        lambda at: {
-            "type": "postgres",
-            "url": f"{_url('postgres', at, '/postgres')}?sslmode=disable",
-            "keep": True,
-        },
-        _bare_postgres,
+        lambda at: {**_postgres_check(at), "keep": True},
+        _bare_postgres_kept,
         holds_connection=True,
     ),
     Subject(
