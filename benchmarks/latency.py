@@ -185,9 +185,9 @@ def _rows(trial: Trial, known: Mapping[tuple[str, int], Known]) -> Iterator[Row]
         for name in ("poller", "HAProxy"):
             if (name, threshold) in known:
                 theirs = known[name, threshold]
-                lost, back = median(ours.lost) / median(theirs.lost), median(ours.back) / median(theirs.back)
-                yield Row(f"{what}: 503 after, median, against {name}", lost)
-                yield Row(f"{what}: 200 after the return, median, against {name}", back)
+                sooner = median(ours.lost) / median(theirs.lost)
+                yield Row(f"{what}: 503 after, median, against {name}", sooner)
+                yield Row(f"{what}: {name} knows of the return after, median", median(theirs.back), "s")
 
 
 class Watcher:

@@ -61,9 +61,8 @@ def measure(effort: Effort) -> Findings:
     return Findings(
         rows,
         [
-            f"{effort.count(ROUNDS)} starts of each by turns; at 100m {effort.count(ROUNDS_LIMITED)}, and "
-            f"{effort.count(ROUNDS_READY_LIMITED)} to `/readyz`.",
-            "At 100m the dependencies are without a limit.",
+            f"{effort.count(ROUNDS)} starts of each by turns, {effort.count(ROUNDS_LIMITED)} at 100m.",
+            f"At 100m {effort.count(ROUNDS_READY_LIMITED)} to `/readyz`; its dependencies have no limit.",
         ],
     )
 

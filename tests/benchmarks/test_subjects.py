@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.cost import configured, our_run
+from benchmarks.cost import our_run
 from benchmarks.proxy import Traffic, counting
 from benchmarks.subjects import SUBJECTS, Address, Subject, bare_argument
 from sidecar.checks import InstalledTypes
@@ -14,9 +14,9 @@ AT = Address(1234, path="/run/heartbeat")
 
 
 def test_every_type_is_among_the_subjects() -> None:
-    types = {configured(subject, AT).type for subject in SUBJECTS}
+    types = {subject.check(AT)["type"] for subject in SUBJECTS}
 
-    assert sorted(types) == InstalledTypes().names()
+    assert sorted(types) == list(InstalledTypes().names())
 
 
 @pytest.mark.parametrize("name", ["postgres", "postgres, kept"])
