@@ -68,7 +68,7 @@ def _section(name: str, findings: Findings) -> str:
     images = [f"![{plot.title}](performance/{plot.name}.svg)\n" for plot in findings.plots]
     return "\n".join(
         [
-            f"`python -m benchmarks {name}`\n",
+            f"`{f'python -m benchmarks {name} {findings.options}'.rstrip()}`\n",
             "| measured | value | target | |",
             "|---|---|---|---|",
             *rows,

@@ -62,11 +62,15 @@ class Plot:
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """All that one question found. `conditions` are sentences that a reader needs in order to trust it."""
+    """All that one question found. `conditions` are sentences that a reader needs in order to trust it.
+
+    `options` are those of the command line that change what is found.
+    """
 
     rows: Sequence[Row]
     conditions: Sequence[str] = ()
     plots: Sequence[Plot] = field(default=())
+    options: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,4 +101,5 @@ def from_json(document: dict[str, Any]) -> Findings:
         rows=[Row(**{**row, "target": Target(*row["target"])}) for row in document["rows"]],
         conditions=document["conditions"],
         plots=[Plot(**plot) for plot in document["plots"]],
+        options=document.get("options", ""),
     )

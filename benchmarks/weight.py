@@ -82,6 +82,7 @@ def measure(effort: Effort) -> Findings:
             f"Of {MANY:,} checks at rest each still asks every 10s: a few are asking when they are weighed.",
         ],
         [plot],
+        options=f"--rest {effort.rest:g}",
     )
 
 

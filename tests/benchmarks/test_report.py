@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,14 @@ def test_a_document_is_renewed_where_there_are_findings_and_nowhere_else() -> No
     assert "![One & more](performance/one.svg)\n<!-- end -->\nkept\n<!-- figures: cost -->\nold\n" in new
 
 
+def test_a_document_names_the_options_that_its_figures_were_found_with() -> None:
+    text = "<!-- figures: weight -->\nold\n<!-- end -->\n"
+
+    new = renewed(text, {"weight": replace(FINDINGS, options="--rest 600")})
+
+    assert new.startswith("<!-- figures: weight -->\n`python -m benchmarks weight --rest 600`\n\n")
+
+
 def test_a_plot_is_svg_that_names_its_series() -> None:
     drawn = draw(FINDINGS.plots[0])
 
@@ -86,7 +95,7 @@ def test_the_document_answers_every_question_with_values(question: str) -> None:
     )
 
     values = [line.split("|")[2].strip() for line in section.splitlines() if line.startswith("| ")][1:]
-    assert f"`python -m benchmarks {question}`" in section
+    assert section.startswith(f"`python -m benchmarks {question}")
     assert [value for value in values if value[0].isdigit()]
 
 
