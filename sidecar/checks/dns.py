@@ -27,6 +27,7 @@ Reasons that waiting does not cure: none, for a headless Service has no addresse
 import asyncio
 import socket
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from ipaddress import ip_address
@@ -35,7 +36,7 @@ from typing import Annotated, Any, Final
 import pycares
 from pycares import AresError, errno
 
-from sidecar.checks._connect import connection_failures
+from sidecar.checks._connect import connection_failures, strerror
 from sidecar.config.check import CheckConfig, CheckType, option
 from sidecar.config.fields import Host, Label, Port
 from sidecar.config.problems import Mistake, quoted
@@ -116,13 +117,13 @@ class DnsCheck:
 
     async def run(self) -> None:
         """Look the name up, and compare the answer."""
-        resolver = new_resolver(timeout=self._config.timeout / 4, **await self._server())
-        try:
-            answers = await self._answers(resolver)
-        except AresError as error:
-            raise self._failure(error) from error
-        finally:
-            resolver.close()
+        server = await self._server()
+        with self._failures():
+            resolver = new_resolver(timeout=self._config.timeout / 4, **server)
+            try:
+                answers = await self._answers(resolver)
+            finally:
+                resolver.close()
         self._judge(answers)
 
     async def aclose(self) -> None:
@@ -175,6 +176,16 @@ class DnsCheck:
         if not answers:
             raise AresError(absent, errno.strerror(absent))
         return answers
+
+    @contextmanager
+    def _failures(self) -> Iterator[None]:
+        """Turn what a resolver raises into a `CheckFailed`."""
+        try:
+            yield
+        except AresError as error:
+            raise self._failure(error) from error
+        except OSError as error:
+            raise CheckFailed(Reason.UNAVAILABLE, f"{self._config.target}: {strerror(error)}") from error
 
     def _failure(self, error: AresError) -> CheckFailed:
         code, text = error.args

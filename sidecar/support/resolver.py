@@ -13,6 +13,8 @@ from typing import Any, Final
 import pycares
 from pycares import ARES_SOCKET_BAD, AresError, errno
 
+from sidecar.support.descriptors import expect_one_more
+
 ABSENT: Final = frozenset({errno.ARES_ENOTFOUND, errno.ARES_ENODATA, errno.ARES_ENONAME, errno.ARES_EBADNAME})
 """Codes of an `AresError` that say: there is no such name, or it has no such record."""
 UNANSWERED: Final = frozenset({errno.ARES_ETIMEOUT, errno.ARES_ECANCELLED})
@@ -28,9 +30,13 @@ class Resolver:
     Reads `/etc/hosts`, and once `resolv.conf` with its search domains. Options such as `servers` go to
     `pycares.Channel`; never `resolvconf_path` or `lookups`, whose memory it frees too early. Its maker closes
     it.
+
+    Raises:
+        OSError: no descriptor is left, so that c-ares would go on for ever without `resolv.conf`.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, **options: Any) -> None:
+        expect_one_more()
         self._loop = loop
         self._asked: set[asyncio.Future[Any]] = set()
         self._watched: set[int] = set()
@@ -45,6 +51,7 @@ class Resolver:
 
         Raises:
             AresError: there is none, or no answer.
+            OSError: nobody can be asked, for no descriptor is left.
             UnicodeError: no name of a host has this form.
         """
         look_up = partial(self._channel.getaddrinfo, port=port, **hints)
@@ -62,6 +69,7 @@ class Resolver:
 
         Raises:
             AresError: there is none, or no answer.
+            OSError: nobody can be asked, for no descriptor is left.
             UnicodeError: no name has this form.
         """
         found: pycares.DNSResult = await self._ask(partial(self._channel.search, name, kind))
@@ -105,7 +113,7 @@ class Resolver:
         if code is None:
             answer.set_result(result)
         else:
-            answer.set_exception(AresError(code, errno.strerror(code)))
+            answer.set_exception(_error(code))
 
     def _watch(self, descriptor: int, readable: bool, writable: bool) -> None:
         """Watch a socket for what c-ares waits for on it: for nothing, when it is about to be closed."""
@@ -133,3 +141,13 @@ class Resolver:
         if self._asked and not self._is_closed:
             seconds = max(self._channel.timeout(), _SHORTEST_WAIT)
             self._timer = self._loop.call_later(seconds, self._process)
+
+
+def _error(code: int) -> AresError | OSError:
+    """Return what a code means: where no descriptor is left, c-ares says that no server listens."""
+    if code == errno.ARES_ECONNREFUSED:
+        try:
+            expect_one_more()
+        except OSError as error:
+            return error
+    return AresError(code, errno.strerror(code))

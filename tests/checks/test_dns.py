@@ -23,6 +23,7 @@ from tests.checks.contract import (
     run_once,
     turn_the_loop,
 )
+from tests.descriptors import none_left
 from tests.network import FakeDns, refused
 from tests.network.dns import Rcode
 
@@ -157,6 +158,12 @@ async def test_no_server_listens() -> None:
         result = await run_once(keys("app.test", server=address.host, port=address.port))
 
     assert ending(result) == failed(Reason.REFUSED, f"app.test at {address}: no server listens")
+
+
+@pytest.mark.parametrize("ask", [ask, ask_at])
+async def test_no_descriptor_is_left_to_ask_with(dns: FakeDns, ask: Ask) -> None:
+    with none_left():
+        assert await ask(dns, "app.test") == failed(Reason.UNAVAILABLE, "app.test: too many open files")
 
 
 async def test_a_server_may_have_a_name(dns: FakeDns) -> None:

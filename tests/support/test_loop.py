@@ -9,6 +9,7 @@ from pycares import AresError
 
 from sidecar.support.loop import AddressInfo, SidecarLoop, new_resolver
 from tests.checks.contract import assert_held, held
+from tests.descriptors import none_left
 from tests.network import FakeDns
 from tests.network.dns import Rcode
 
@@ -115,6 +116,19 @@ async def test_a_port_may_be_a_service(port: str | None, number: int) -> None:
         found = await loop_asking(dns).getaddrinfo("good.test", port)
 
     assert [address for _, _, _, _, address in found] == [("192.0.2.1", number)]
+
+
+@pytest.mark.parametrize("before", [[], ["good.test"]], ids=["the first name", "a later name"])
+async def test_no_descriptor_is_left_to_ask_with(before: list[str]) -> None:
+    """c-ares would say that no server listens, and for its first name forget which servers there are."""
+    async with FakeDns({"new.test": ["192.0.2.2"], **GOOD}) as dns:
+        loop = loop_asking(dns)
+        for name in before:
+            await loop.getaddrinfo(name, 80)
+        with none_left(), pytest.raises(OSError, match="Too many open files"):
+            await loop.getaddrinfo("new.test", 80)
+
+        assert hosts(await loop.getaddrinfo("new.test", 80)) == ["192.0.2.2"]
 
 
 async def test_hosts_file_goes_before_the_server() -> None:

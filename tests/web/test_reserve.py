@@ -5,13 +5,12 @@ import os
 import resource
 import socket
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
-from pathlib import Path
 
 import pytest
 
 from sidecar.web.listeners import bind
 from sidecar.web.reserve import RESERVE, keep_reserve
+from tests.descriptors import none_left
 
 Limit = tuple[int, int]
 
@@ -21,19 +20,6 @@ def limit() -> Iterator[None]:
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     yield
     resource.setrlimit(resource.RLIMIT_NOFILE, before)
-
-
-@contextmanager
-def none_left() -> Iterator[None]:
-    """Open files until there may be no more."""
-    highest = max(int(each.name) for each in Path("/proc/self/fd").iterdir())
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (highest + 20, hard))
-    with ExitStack() as opened:
-        with suppress(OSError):
-            while True:
-                opened.callback(os.close, os.open("/dev/null", os.O_RDONLY))
-        yield
 
 
 def test_a_listener_accepts_when_no_descriptor_is_left() -> None:
