@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 from sidecar import __version__
 from sidecar.checks._aiohttp import BODY_LIMIT, aiohttp, new_session, request_failures, resolver
-from sidecar.checks._connect import strerror
+from sidecar.checks._connect import file_reason, strerror
 from sidecar.core.check import CheckFailed, Reason
 from sidecar.support.driver import Driver
 from sidecar.support.net import show_address
@@ -162,7 +162,8 @@ def credential_failures() -> Iterator[None]:
     """Turn what the search for credentials raises into a `CheckFailed`.
 
     Raises:
-        CheckFailed: with reason auth, or the network's where a provider of credentials is out of reach.
+        CheckFailed: with reason auth, or the network's where a provider of credentials is out of reach;
+            unavailable where we can open no file.
     """
     try:
         yield
@@ -172,7 +173,8 @@ def credential_failures() -> Iterator[None]:
         raise _unreachable(error) or _no_credentials(str(error)) from error
     except OSError as error:
         file = f"{error.filename}: " if error.filename else ""
-        raise _no_credentials(file + strerror(error)) from error
+        message = f"no credentials: {file}{strerror(error)}"
+        raise CheckFailed(file_reason(error, Reason.AUTH), message) from error
     except (LookupError, RuntimeError, ValueError, botocore_parsers.ResponseParserError) as error:
         raise _no_credentials("what the provider of credentials gave is none, or has expired") from error
 

@@ -17,6 +17,8 @@ from sidecar.core.check import CheckFailed, Reason
 from sidecar.support.thread import in_thread
 from sidecar.support.tls import tls_context
 
+SHORTAGES: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
+"""Errors that tell of this process or its node, and nothing of the file that was to be read."""
 HEAD_START: Final = 0.25
 """Seconds that one address of a host gets before the next is tried beside it (RFC 8305)."""
 
@@ -52,7 +54,8 @@ async def client_tls(tls: TlsConfig | None) -> ssl.SSLContext:
     """Return the TLS context of a `tls:` block, or the system's default one: keep it, it costs 1 MiB.
 
     Raises:
-        CheckFailed: a file of the block cannot be read or is no certificate.
+        CheckFailed: with reason tls where a file of the block cannot be read or is no certificate;
+            unavailable where we can open none.
     """
     block = tls or TlsConfig()
     try:
@@ -60,10 +63,20 @@ async def client_tls(tls: TlsConfig | None) -> ssl.SSLContext:
             lambda: tls_context(ca=block.ca, cert=block.cert, key=block.key, insecure=block.insecure),
             name="tls-files",
         )
+    except ssl.SSLError as error:
+        raise CheckFailed(Reason.TLS, _unusable(block, "not a certificate and its key")) from error
     except OSError as error:
-        named = ", ".join(path for path in (block.ca, block.cert, block.key) if path)
-        what = "not a certificate and its key" if isinstance(error, ssl.SSLError) else strerror(error)
-        raise CheckFailed(Reason.TLS, f"the TLS files {named} cannot be used: {what}") from error
+        raise CheckFailed(file_reason(error, Reason.TLS), _unusable(block, strerror(error))) from error
+
+
+def _unusable(block: TlsConfig, why: str) -> str:
+    named = ", ".join(path for path in (block.ca, block.cert, block.key) if path)
+    return f"the TLS files {named or 'of the system'} cannot be used: {why}"
+
+
+def file_reason(error: OSError, otherwise: Reason) -> Reason:
+    """Return the reason for a file that cannot be read: `otherwise`, unless we can read none at all."""
+    return Reason.UNAVAILABLE if error.errno in SHORTAGES else otherwise
 
 
 @contextmanager

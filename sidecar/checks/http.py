@@ -41,7 +41,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 from sidecar import __version__
 from sidecar.checks._aiohttp import aiohttp, beginning_of, new_session, request_failures, shared_connector
 from sidecar.checks._answer import ExpectConfig, judge_body, judge_headers, judge_status
-from sidecar.checks._connect import client_tls, strerror
+from sidecar.checks._connect import client_tls, file_reason, strerror
 from sidecar.config.check import CheckType, UrlCheckConfig, option
 from sidecar.config.fields import FilePath
 from sidecar.config.headers import NOT_YOURS, Headers, header_rules
@@ -182,7 +182,8 @@ def _read_token(path: Path) -> str:
     try:
         token = read_secret_file(path).decode("ascii").strip()
     except OSError as error:
-        raise CheckFailed(Reason.AUTH, f"the token file {path} cannot be read: {strerror(error)}") from error
+        message = f"the token file {path} cannot be read: {strerror(error)}"
+        raise CheckFailed(file_reason(error, Reason.AUTH), message) from error
     except UnicodeDecodeError as error:
         raise CheckFailed(Reason.AUTH, f"the token file {path} holds no token") from error
     if not token or not token.isprintable():

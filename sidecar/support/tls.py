@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any, Final
 from weakref import WeakValueDictionary
 
+from sidecar.support.descriptors import expect_one_more
+
 _contexts: Final[WeakValueDictionary[object, ssl.SSLContext]] = WeakValueDictionary()
 _building: Final = threading.Lock()
 
@@ -22,7 +24,8 @@ def tls_context(
     have not changed meanwhile, share one while any of them keeps it.
 
     Raises:
-        OSError: a file cannot be read, or is no certificate (then an `ssl.SSLError`).
+        OSError: a file cannot be read, or is no certificate (then an `ssl.SSLError`), or no descriptor is
+            left.
     """
     system = None if ca else ssl.get_default_verify_paths().cafile
     wanted = (*(_fingerprint(path) for path in (ca, system, cert, key)), insecure)
@@ -58,6 +61,7 @@ class _WaitingContext(ssl.SSLContext):
 
     def wrap_bio(self, *args: Any, **options: Any) -> ssl.SSLObject:
         """Read them, be a context like any other from here on, and wrap."""
+        expect_one_more()
         self.__class__ = ssl.SSLContext  # type: ignore[assignment]  # which differs in this method alone
         self.set_default_verify_paths()
         return self.wrap_bio(*args, **options)
@@ -71,6 +75,7 @@ def _fingerprint(path: str | None) -> tuple[str, int, int, int] | None:
 
 
 def _new_context(ca: str | None, cert: str | None, key: str | None, *, insecure: bool) -> ssl.SSLContext:
+    expect_one_more()  # without one `ssl` would trust nobody, and say nothing
     context = ssl.create_default_context(cafile=ca)
     if insecure:
         context.check_hostname = False

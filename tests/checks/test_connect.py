@@ -6,8 +6,10 @@ import ssl
 
 import pytest
 
-from sidecar.checks._connect import connection_failure, connection_failures
+from sidecar.checks._connect import client_tls, connection_failure, connection_failures, file_reason
+from sidecar.config.check import TlsConfig
 from sidecar.core.check import CheckFailed, Reason
+from tests.descriptors import none_left
 
 MIXED = "Multiple exceptions: [Errno 113] Connect call failed ('::1', 1), [Errno 111] Connect call failed"
 
@@ -58,6 +60,30 @@ def test_an_error_has_a_reason_and_a_sentence(
     failure = connection_failure(error, "a:1")
 
     assert (failure.reason, failure.message) == (reason, message)
+
+
+@pytest.mark.parametrize(
+    ("number", "reason"),
+    [
+        (errno.EMFILE, Reason.UNAVAILABLE),
+        (errno.ENFILE, Reason.UNAVAILABLE),
+        (errno.ENOMEM, Reason.UNAVAILABLE),
+        (errno.ENOENT, Reason.AUTH),
+        (errno.EACCES, Reason.AUTH),
+    ],
+)
+def test_a_file_is_not_to_blame_where_none_can_be_read(number: int, reason: Reason) -> None:
+    assert file_reason(OSError(number, "x"), Reason.AUTH) is reason
+
+
+async def test_authorities_that_cannot_be_read_for_want_of_a_descriptor() -> None:
+    with none_left(), pytest.raises(CheckFailed) as failure:
+        await client_tls(TlsConfig(insecure=True))
+
+    assert (failure.value.reason, failure.value.message) == (
+        Reason.UNAVAILABLE,
+        "the TLS files of the system cannot be used: too many open files",
+    )
 
 
 def test_a_deadline_is_left_to_the_runner() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from sidecar.support.tls import authorities_put_off
+from tests.descriptors import none_left
 from tests.network.tls import Certificates
 
 
@@ -30,6 +31,16 @@ def test_a_context_reads_the_authorities_for_its_first_connection() -> None:
     connect(context)
     connect(context)
     assert (before, len(context.get_ca_certs()), type(context)) == (0, 1, ssl.SSLContext)
+
+
+def test_a_context_that_could_not_read_them_does_for_the_next_connection() -> None:
+    with authorities_put_off():
+        context = ssl.create_default_context()
+
+    with none_left(), pytest.raises(OSError, match="Too many open files"):
+        connect(context)
+    connect(context)
+    assert len(context.get_ca_certs()) == 1
 
 
 def test_a_context_with_authorities_of_its_own_has_them_at_once(certificates: Certificates) -> None:

@@ -8,6 +8,7 @@ from weakref import ref
 import pytest
 
 from sidecar.support.tls import tls_context
+from tests.descriptors import none_left
 from tests.network.tls import Certificates
 
 
@@ -54,6 +55,16 @@ def test_a_context_that_nobody_keeps_is_forgotten(certificates: Certificates) ->
     gc.collect()
 
     assert context() is None
+
+
+def test_no_descriptor_is_left_to_read_the_systems_authorities(
+    certificates: Certificates, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificates.ca))
+
+    with none_left(), pytest.raises(OSError, match="Too many open files"):
+        tls_context()
+    assert len(tls_context().get_ca_certs()) == 1
 
 
 @pytest.mark.parametrize("content", [None, b"", b"no certificate"])
