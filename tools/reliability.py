@@ -39,7 +39,8 @@ TLS: Final = ("TLS expired", "TLS wrong name", "TLS unknown CA", "plain text on 
 DNS: Final = ("DNS NXDOMAIN", "DNS silent", "DNS slow")
 LOGIN: Final = ("wrong password", "password rotated", "permission removed")
 SERVER: Final = ("killed", "SIGSTOP 1s", "SIGSTOP 60s", "restarted in mid-run")
-COLUMNS: Final = (*NETWORK, *TLS, *DNS, *LOGIN, *SERVER, "clock jumped by an hour")
+RESOURCES: Final = ("descriptors exhausted", "memory limit near")
+COLUMNS: Final = (*NETWORK, *TLS, *DNS, *LOGIN, *SERVER, "clock jumped by an hour", *RESOURCES)
 """The faults that every type has to meet."""
 ROWS: Final = (
     "redis",

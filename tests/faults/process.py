@@ -12,7 +12,7 @@ from typing import Final
 from sidecar.runtime.lifecycle import STOP_LIMIT
 from tests.faults.drill import PATIENCE, SLACK, Kubelet
 from tests.network import Connection, talking
-from tests.process.harness import Sidecar, running
+from tests.process.harness import Log, Sidecar, running
 
 INTERVAL: Final = 0.2
 """Seconds between two runs of the neighbour."""
@@ -44,6 +44,17 @@ class Watched:
         async with asyncio.timeout(within):
             while len(self.runs) < wanted:  # noqa: ASYNC110 - another process's doing
                 await asyncio.sleep(0.02)
+
+    async def until_counted(self, times: int) -> None:
+        """Wait until the neighbour has run so many times more, each after its interval; it may fail."""
+        wanted = await self.sidecar.runs("neighbour") + times
+        async with asyncio.timeout(times * INTERVAL * 1.1 + 2 * SLACK):
+            while await self.sidecar.runs("neighbour") < wanted:  # noqa: ASYNC110 - the same
+                await asyncio.sleep(0.02)
+
+    def changes(self, to: str) -> list[Log]:
+        """Return the lines of the log that tell of a check's change to a status."""
+        return [line for line in self.sidecar.log if line["message"] == f"check is {to}"]
 
     async def until_all_given_back(self, *, within: float = 10.0) -> None:
         """Wait until no more is held than before the fault."""
@@ -98,6 +109,7 @@ async def watching(
         ) as sidecar,
     ):
         await sidecar.until("/readyz", 200)
+        await sidecar.get("/metrics")  # what writes them is imported for the first scrape
         watched = Watched(sidecar, Kubelet(sidecar.port), runs)
         asking = asyncio.create_task(watched.kubelet.ask_forever())
         try:

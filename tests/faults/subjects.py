@@ -100,6 +100,8 @@ class Subject(ABC):
     row: ClassVar[str]
     kind: ClassVar[Kind]
     """What can satisfy it."""
+    connects: ClassVar[bool] = True
+    """Whether it asks by TCP, through a proxy."""
 
     @abstractmethod
     def keys(self, address: Address, *, ca: Path | None = None) -> Keys:
@@ -242,10 +244,31 @@ class Dns(Subject):
 
     row = "dns"
     kind = Kind.DNS
+    connects = False
 
     def keys(self, address: Address, *, ca: Path | None = None) -> Keys:  # noqa: ARG002 - it knows no TLS
         at = {"server": address.host, "port": address.port}
         return {"type": "dns", "hostname": "up.test", "record": "A", **at}
+
+
+class Exec(Subject):
+    """Asks nobody: any server will do."""
+
+    row = "exec"
+    kind = Kind.REDIS
+
+    def keys(self, address: Address, *, ca: Path | None = None) -> Keys:  # noqa: ARG002 - nobody is there
+        return {"type": "exec", "command": ["true"]}
+
+
+class File(Subject):
+    """Asks nobody either."""
+
+    row = "file"
+    kind = Kind.REDIS
+
+    def keys(self, address: Address, *, ca: Path | None = None) -> Keys:  # noqa: ARG002 - nobody is there
+        return {"type": "file", "path": __file__, "contains": "row"}
 
 
 SUBJECTS: Final = (Redis(), Rabbit(), Delivery(), Inflight(), Postgres(), S3(), Http(), Tcp())

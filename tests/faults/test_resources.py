@@ -3,18 +3,27 @@
 import json
 import resource
 import signal
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
 import pytest
+from _pytest.mark import ParameterSet
 
+from tests.checks.contract import Keys
+from tests.faults.cells import cell
 from tests.faults.process import Watched, watching
-from tests.network import silent
+from tests.faults.subjects import SUBJECTS, Dns, Exec, File, Rabbit, Redis, Servers, Subject
+from tests.network import Proxy, silent
 from tests.process.plugins import install
 
 ROW: Final = "the process"
+SUBJECT: Final = "subject"
+EVERY: Final = (*SUBJECTS, Dns(), Exec(), File())
+HOLDING: Final = (Redis(), Rabbit())
+LATE: Final = "3s"
+"""When the first run begins: after the fault did."""
 SPARE: Final = 32 << 20
 """Bytes of address space that a process near its limit may still have."""
 GREEDY: Final = "  - {name: trouble, type: trouble, gates: none, interval: 200ms}\n"
@@ -22,35 +31,71 @@ ROOM: Final = "64k"
 """Size of the disk that is full."""
 
 
-@pytest.mark.cell(ROW, "descriptors exhausted")
-async def test_no_descriptor_is_left(tmp_path: Path) -> None:
-    """No check can ask any more, and says so; who asks us is answered from the reserve."""
-    async with watching(tmp_path) as it:
-        before = await it.sidecar.runs("neighbour")
+def every(column: str, *, sample: str) -> list[ParameterSet]:
+    """Return every type as a cell of a column."""
+    return [cell(each.row, column, each, is_sample=each.row == sample, name=each.row) for each in EVERY]
+
+
+@pytest.mark.parametrize("subject", every("descriptors exhausted", sample="exec"))
+async def test_no_descriptor_is_left(subject: Subject, breakable: Servers, tmp_path: Path) -> None:
+    """Neither for its first run nor for a later one; who asks us is answered from the reserve."""
+    async with proxied(subject, breakable) as (proxy, keys), watching(tmp_path, shown(keys, LATE)) as it:
         with limited(it, resource.RLIMIT_NOFILE, 1):
-            down = await it.sidecar.until_logged("check is down", check="neighbour")
+            await it.sidecar.until_logged("check is down", check=SUBJECT, within=20)
+        await it.sidecar.until_logged_times("check is up", 3, within=30)  # the neighbour twice, and this one
+        it.remember()
+        with limited(it, resource.RLIMIT_NOFILE, 1):
+            proxy.cut()
+            await it.sidecar.until_logged_times("check is down", 4)
             await it.sidecar.until("/readyz", 503)
-            while await it.sidecar.runs("neighbour") < before + 20:
-                pass
-        await it.sidecar.until("/readyz", 200)
+            await it.until_counted(20)
+        await it.sidecar.until_logged_times("check is up", 5, within=30)
         await it.until_all_given_back()
 
-        assert (down["reason"], down["detail"].split(": ")[1]) == ("unavailable", "too many open files")
+        assert {(line["reason"], line["detail"].split(": ")[-1]) for line in it.changes("down")} == {
+            ("unavailable", "too many open files")
+        }
+        assert not any("exc_info" in line for line in it.sidecar.log)
         it.assert_answered()
 
 
-@pytest.mark.cell(ROW, "memory limit near")
-async def test_no_memory_is_left_for_one_check(tmp_path: Path) -> None:
-    env = install(tmp_path, run="bytearray(64 << 20)")
-    async with watching(tmp_path, GREEDY, env=env) as it:
+@pytest.mark.parametrize("subject", HOLDING, ids=repr)
+@pytest.mark.faults
+async def test_what_is_held_is_asked_without_a_descriptor(
+    subject: Subject, breakable: Servers, tmp_path: Path
+) -> None:
+    async with proxied(subject, breakable) as (_, keys), watching(tmp_path, shown(keys)) as it:
+        await it.sidecar.until_logged("check is up", check=SUBJECT)
+        with limited(it, resource.RLIMIT_NOFILE, 1):
+            await it.until_counted(20)
+
+        assert [line["check"] for line in it.changes("down")] == ["neighbour"]
+
+
+@pytest.mark.parametrize("subject", every("memory limit near", sample="redis"))
+async def test_no_memory_is_left_for_another_check(
+    subject: Subject, breakable: Servers, tmp_path: Path
+) -> None:
+    """The run that wants more fails, alone."""
+    greed = tmp_path / "greed"
+    wanting = f"if Path({str(greed)!r}).exists(): bytearray(64 << 20)"
+    env = install(tmp_path, run=wanting, prelude="from pathlib import Path")
+    async with (
+        proxied(subject, breakable) as (_, keys),
+        watching(tmp_path, shown(keys) + GREEDY, env=env) as it,
+    ):
+        await it.sidecar.until_logged("check is up", check=SUBJECT, within=20)
         await it.sidecar.until_logged("check is up", check="trouble")
         with limited(it, resource.RLIMIT_AS, address_space(it) + SPARE):
-            down = await it.sidecar.until_logged("check is down", check="trouble")
+            greed.touch()
+            await it.sidecar.until_logged("check is down", check="trouble")
             await it.until_run(20)
-        await it.sidecar.until_logged_times("check is up", 3)  # the neighbour, and this one twice
+        await it.sidecar.until_logged_times("check is up", 4)  # of three, and of the greedy one again
         await it.until_all_given_back()
 
-        assert (down["reason"], down["detail"]) == ("unexpected", "unexpected MemoryError")
+        assert [(line["check"], line["detail"]) for line in it.changes("down")] == [
+            ("trouble", "unexpected MemoryError")
+        ]
         await it.assert_undisturbed()
 
 
@@ -83,6 +128,19 @@ async def test_no_room_is_left_for_the_files_of_the_next_life(tmp_path: Path) ->
         assert json.loads((seen / "latch").read_bytes())["checks"].keys() == {"neighbour", "other"}
         assert (seen / "termination").read_text() == ""
         await it.assert_undisturbed()
+
+
+@asynccontextmanager
+async def proxied(subject: Subject, servers: Servers) -> AsyncIterator[tuple[Proxy, Keys]]:
+    """Bring up what satisfies a check; yield what its connections go through, and its keys."""
+    async with subject.serve(servers) as up, Proxy(up) as proxy:
+        yield proxy, subject.keys(proxy.address if subject.connects else up)
+
+
+def shown(keys: Keys, delay: str = "0s") -> str:
+    """Return a check with these keys as an item of the configuration."""
+    common = {"name": SUBJECT, "interval": "200ms", "initial_delay": delay, "failure_threshold": 2}
+    return f"  - {json.dumps({**common, **keys, 'gates': 'none'})}\n"
 
 
 @contextmanager

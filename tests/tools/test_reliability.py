@@ -11,7 +11,7 @@ PART = Record(
         ("tcp", "refused"): False,
         ("redis", "LOADING"): True,
         ("redis", "OOM"): False,
-        ("the process", "descriptors exhausted"): True,
+        ("the process", "disk full"): True,
     }
 )
 
@@ -42,7 +42,7 @@ def test_every_fault_says_how_many_types_it_met_and_every_type_how_many_faults()
 
 def test_what_is_no_fault_of_every_type_stands_with_its_own() -> None:
     assert table("own", PART) == ["| `redis` | LOADING ✓, OOM ✗ | 1 of 2 |"]
-    assert table("process", PART) == ["| the process | descriptors exhausted ✓ | 1 of 1 |"]
+    assert table("process", PART) == ["| the process | disk full ✓ | 1 of 1 |"]
 
 
 def test_what_is_neither_tried_nor_excused_is_named() -> None:
