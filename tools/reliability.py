@@ -45,9 +45,11 @@ COLUMNS: Final = (*NETWORK, *TLS, *DNS, *LOGIN, *SERVER, "clock jumped by an hou
 ROWS: Final = (
     "redis",
     "rabbitmq",
+    "rabbitmq (kept channel)",
     "rabbitmq-delivery",
     "rabbitmq-inflight",
     "postgres",
+    "postgres (keep)",
     "s3",
     "http",
     "tcp",

@@ -4,7 +4,16 @@ from abc import abstractmethod
 from typing import Final
 
 from tests.checks.contract import Keys
-from tests.faults.subjects import Delivery, Inflight, Postgres, Rabbit, Redis, Subject
+from tests.faults.subjects import (
+    Delivery,
+    Inflight,
+    KeptChannel,
+    KeptSession,
+    Postgres,
+    Rabbit,
+    Redis,
+    Subject,
+)
 from tests.network import Address
 from tools.servers import Permissions, PostgresServer, RabbitServer, RedisServer, Server
 
@@ -52,6 +61,11 @@ class RabbitAccount(Rabbit, Account):
         server.set_permissions(USER, NOTHING)
 
 
+class KeptChannelAccount(KeptChannel, RabbitAccount):
+    def keys(self, address: Address, **_: object) -> Keys:
+        return {"type": "rabbitmq", "url": f"amqp://{USER}:{PASSWORD}@{address}/"}
+
+
 class DeliveryAccount(Delivery, RabbitAccount):
     def keys(self, address: Address, **_: object) -> Keys:
         url = f"http://{USER}:{PASSWORD}@{address}"
@@ -86,4 +100,17 @@ class PostgresAccount(Postgres, Account):
         server.sql(f"REVOKE CONNECT ON DATABASE {USER} FROM {USER}")
 
 
-ACCOUNTS: Final = (RedisAccount(), RabbitAccount(), DeliveryAccount(), InflightAccount(), PostgresAccount())
+class KeptSessionAccount(KeptSession, PostgresAccount):
+    def keys(self, address: Address, **_: object) -> Keys:
+        return {**PostgresAccount.keys(self, address), "keep": True}
+
+
+ACCOUNTS: Final = (
+    RedisAccount(),
+    RabbitAccount(),
+    KeptChannelAccount(),
+    DeliveryAccount(),
+    InflightAccount(),
+    PostgresAccount(),
+    KeptSessionAccount(),
+)

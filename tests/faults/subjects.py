@@ -54,6 +54,7 @@ DIFFERENT: Final[Mapping[str, Mapping[str, Expected]]] = {
     "redis": {
         "plain text on a TLS port": down(Reason.TIMEOUT),  # it waits for a line's end that never comes
     },
+    "rabbitmq (kept channel)": {"permission removed": UP},  # it uses none, once it may enter the virtual host
     "rabbitmq-delivery": {
         "permission removed": UP,  # what it may not see is a warning, unless the check is strict
     },
@@ -152,6 +153,17 @@ class Rabbit(Subject):
         return {"type": "rabbitmq", "url": url, "round_trip": True, **trusting(ca)}
 
 
+class KeptChannel(Subject):
+    """The check as it is by default, which sends nothing."""
+
+    row = "rabbitmq (kept channel)"
+    kind = Kind.RABBIT
+
+    def keys(self, address: Address, *, ca: Path | None = None) -> Keys:
+        url = f"amqp{secured(ca)}://guest:guest@{address}/"
+        return {"type": "rabbitmq", "url": url, **trusting(ca)}
+
+
 class Delivery(Subject):
     row = "rabbitmq-delivery"
     kind = Kind.RABBIT
@@ -191,6 +203,13 @@ class Postgres(Subject):
     @asynccontextmanager
     async def serve_tls(self, servers: Servers, files: TlsFiles) -> AsyncIterator[Address]:
         yield self.address(servers.start_postgres(files))
+
+
+class KeptSession(Postgres):
+    row = "postgres (keep)"
+
+    def keys(self, address: Address, *, ca: Path | None = None) -> Keys:
+        return {**super().keys(address, ca=ca), "keep": True}
 
 
 class S3(Subject):
@@ -271,7 +290,18 @@ class File(Subject):
         return {"type": "file", "path": __file__, "contains": "row"}
 
 
-SUBJECTS: Final = (Redis(), Rabbit(), Delivery(), Inflight(), Postgres(), S3(), Http(), Tcp())
+SUBJECTS: Final = (
+    Redis(),
+    Rabbit(),
+    KeptChannel(),
+    Delivery(),
+    Inflight(),
+    Postgres(),
+    KeptSession(),
+    S3(),
+    Http(),
+    Tcp(),
+)
 """All that connect by TCP."""
 
 

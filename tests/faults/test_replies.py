@@ -18,9 +18,11 @@ HTTP: Final = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Len
 BEGINNINGS: Final[Mapping[str, bytes]] = {
     "redis": b"$%d\r\n" % GIB,
     "rabbitmq": struct.pack("!BHI", 1, 0, GIB),
+    "rabbitmq (kept channel)": struct.pack("!BHI", 1, 0, GIB),
     "rabbitmq-delivery": HTTP,
     "rabbitmq-inflight": HTTP,
     "postgres": b"R" + struct.pack("!I", GIB),
+    "postgres (keep)": b"R" + struct.pack("!I", GIB),
     "s3": HTTP,
     "http": HTTP,
     "tcp": b"",

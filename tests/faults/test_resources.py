@@ -14,14 +14,25 @@ from _pytest.mark import ParameterSet
 from tests.checks.contract import Keys
 from tests.faults.cells import cell
 from tests.faults.process import Watched, watching
-from tests.faults.subjects import SUBJECTS, Dns, Exec, File, Rabbit, Redis, Servers, Subject
+from tests.faults.subjects import (
+    SUBJECTS,
+    Dns,
+    Exec,
+    File,
+    KeptChannel,
+    KeptSession,
+    Rabbit,
+    Redis,
+    Servers,
+    Subject,
+)
 from tests.network import Proxy, silent
 from tests.process.plugins import install
 
 ROW: Final = "the process"
 SUBJECT: Final = "subject"
 EVERY: Final = (*SUBJECTS, Dns(), Exec(), File())
-HOLDING: Final = (Redis(), Rabbit())
+HOLDING: Final = (Redis(), Rabbit(), KeptChannel(), KeptSession())
 LATE: Final = "3s"
 """When the first run begins: after the fault did."""
 SPARE: Final = 32 << 20

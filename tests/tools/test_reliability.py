@@ -35,7 +35,7 @@ def test_the_page_names_what_others_shipped_and_its_tests_as_the_index_does() ->
 def test_every_fault_says_how_many_types_it_met_and_every_type_how_many_faults() -> None:
     refused, *_, totals = table("types", PART)
 
-    assert refused == "| refused | ✓ | ? | ? | ? | ? | ? | ? | ✗ | ? | a | a | 1 of 2 |"
+    assert refused == "| refused | ✓ | ? | ? | ? | ? | ? | ? | ? | ? | ✗ | ? | a | a | 1 of 2 |"
     assert totals.startswith("| **held** | 1 of 1 | 0 of 0 |")
     assert totals.endswith("| 1 of 2 |")
 
