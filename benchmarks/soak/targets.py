@@ -83,7 +83,7 @@ class Servers:
 
 @asynccontextmanager
 async def targets_of(kind: str, servers: Servers) -> AsyncIterator[Targets]:
-    """Have targets of a type in every state until the end of the block."""
+    """Have targets of a kind in every state until the end of the block: a type, or one of its ways to ask."""
     async with _TARGETS[kind](servers) as targets:
         yield {
             state: {
@@ -96,7 +96,7 @@ async def targets_of(kind: str, servers: Servers) -> AsyncIterator[Targets]:
 
 
 def kinds() -> tuple[str, ...]:
-    """Return every type that there are targets of."""
+    """Return every kind that there are targets of."""
     return tuple(_TARGETS)
 
 
@@ -106,6 +106,10 @@ def _redis(servers: Servers) -> AbstractAsyncContextManager[Targets]:
 
 def _rabbit(servers: Servers) -> AbstractAsyncContextManager[Targets]:
     return _network(Address(servers.rabbit.host, servers.rabbit.port), _rabbit_keys)
+
+
+def _channel(servers: Servers) -> AbstractAsyncContextManager[Targets]:
+    return _network(Address(servers.rabbit.host, servers.rabbit.port), _channel_keys)
 
 
 def _delivery(servers: Servers) -> AbstractAsyncContextManager[Targets]:
@@ -118,6 +122,10 @@ def _inflight(servers: Servers) -> AbstractAsyncContextManager[Targets]:
 
 def _postgres(servers: Servers) -> AbstractAsyncContextManager[Targets]:
     return _network(Address(servers.postgres.host, servers.postgres.port), _postgres_keys)
+
+
+def _session(servers: Servers) -> AbstractAsyncContextManager[Targets]:
+    return _network(Address(servers.postgres.host, servers.postgres.port), _session_keys)
 
 
 @asynccontextmanager
@@ -183,16 +191,31 @@ def _rabbit_keys(address: Address) -> Keys:
     return {"url": f"amqp://guest:guest@{address}/", "round_trip": True}
 
 
+def _channel_keys(address: Address) -> Keys:
+    """Return those of a check that keeps its channel."""
+    return {"type": "rabbitmq", "url": f"amqp://guest:guest@{address}/"}
+
+
 def _delivery_keys(address: Address) -> Keys:
-    return {**_inflight_keys(address), "exchanges": [{"name": "amq.topic"}]}
+    return {**_managed_keys(address), "exchanges": [{"name": "amq.topic"}]}
 
 
 def _inflight_keys(address: Address) -> Keys:
+    """Return those of a check of an app's connections: the other checks' round trips are in flight too."""
+    return {**_managed_keys(address), "connection_name": "app"}
+
+
+def _managed_keys(address: Address) -> Keys:
     return {"url": "amqp://guest:guest@amqp.test/", "management_url": f"http://{address}"}
 
 
 def _postgres_keys(address: Address) -> Keys:
     return {"url": f"postgres://postgres:{PASSWORD}@{address}/postgres", "writable": True}
+
+
+def _session_keys(address: Address) -> Keys:
+    """Return those of a check that keeps its session."""
+    return {"type": "postgres", **_postgres_keys(address), "keep": True}
 
 
 def _http_keys(address: Address) -> Keys:
@@ -212,9 +235,11 @@ def _s3_keys(address: Address) -> Keys:
 _TARGETS: Final[Mapping[str, Callable[[Servers], AbstractAsyncContextManager[Targets]]]] = {
     "redis": _redis,
     "rabbitmq": _rabbit,
+    "rabbitmq-channel": _channel,
     "rabbitmq-delivery": _delivery,
     "rabbitmq-inflight": _inflight,
     "postgres": _postgres,
+    "postgres-session": _session,
     "s3": partial(_web, stored(), _s3_keys),
     "http": partial(_web, response(200, "ok"), _http_keys),
     "tcp": _tcp,
