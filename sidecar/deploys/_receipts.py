@@ -13,6 +13,7 @@ from tempfile import mkstemp
 from typing import Any, Final
 
 from sidecar.core.deploy import Receipt
+from sidecar.deploys._kept import read_moment, read_receipt
 
 FORMAT: Final = 1
 SIZE_LIMIT: Final = 1024**2
@@ -49,7 +50,7 @@ def read_receipts(path: Path) -> Receipts | None:
         return None
     except OSError as error:
         raise ReceiptsError(f"{path} cannot be read: {_told(error)}") from error
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise ReceiptsError(
             f"{path} is no file of receipts: give another name, or remove the file"
         ) from error
@@ -99,14 +100,10 @@ def _parsed(body: Mapping[str, Any]) -> Receipts:
         raise ValueError("of another format")
     return Receipts(
         deploy=str(body["deploy"]),
-        started_at=float(body["started_at"]),
+        started_at=read_moment(body["started_at"]),
         has_failed=body["has_failed"] is True,
-        by_service={str(service): _receipt(each) for service, each in body["receipts"].items()},
+        by_service={str(service): read_receipt(each) for service, each in body["receipts"].items()},
     )
-
-
-def _receipt(body: Mapping[str, Any]) -> dict[str, str]:
-    return {str(name): str(value) for name, value in body.items()}
 
 
 def _told(error: OSError) -> str:

@@ -62,6 +62,13 @@ def test_a_file_that_is_not_there_or_empty_has_no_receipts(path: Path) -> None:
         b"[" * 100_000,
         b'{"format": 2, "deploy": "a", "started_at": 1, "has_failed": false, "receipts": {}}',
         b'{"format": 1, "deploy": "a", "started_at": "soon", "has_failed": false, "receipts": {}}',
+        b'{"format": 1, "deploy": "a", "started_at": 1e999, "has_failed": false, "receipts": {}}',
+        b'{"format": 1, "deploy": "a", "started_at": NaN, "has_failed": false, "receipts": {}}',
+        b'{"format": 1, "deploy": "a", "started_at": -1, "has_failed": false, "receipts": {}}',
+        b'{"format": 1, "deploy": "a", "started_at": 1e15, "has_failed": false, "receipts": {}}',
+        b'{"format": 1, "deploy": "a", "started_at": 1'
+        + b"0" * 400
+        + b', "has_failed": false, "receipts": {}}',
         b'{"format": 1, "deploy": "a", "started_at": 1, "has_failed": false, "receipts": {"a": 1}}',
         b'{"format": 1, "deploy": "a", "started_at": 1, "has_failed": false, "receipts": []}',
     ],

@@ -3,10 +3,10 @@
 import dataclasses
 import json
 from collections.abc import Mapping
-from math import isfinite
 from typing import Any, Final
 
 from sidecar.core.deploy import Delivery, Deploy, DeployEvent, Fact, FailedCheck, Progress, Record
+from sidecar.deploys._kept import read_moment, read_receipt
 from sidecar.deploys.claims.claim import ClaimError
 
 FORMAT: Final = 1
@@ -59,32 +59,27 @@ def _read(body: Mapping[str, Any]) -> Record:
             Delivery(str(service), DeployEvent(event), Progress(progress))
             for service, event, progress in body["deliveries"]
         ),
-        receipts={str(service): _receipt(receipt) for service, receipt in body["receipts"].items()},
+        receipts={str(service): read_receipt(receipt) for service, receipt in body["receipts"].items()},
         courier=str(body["courier"]),
-        courier_until=_seconds(body["courier_until"]),
+        courier_until=read_moment(body["courier_until"]),
     )
 
 
 def _deploy(body: Mapping[str, Any]) -> Deploy:
-    return Deploy(**{each.name: str(body[each.name]) for each in dataclasses.fields(Deploy)})
+    return Deploy(**{each.name: _name(body[each.name]) for each in dataclasses.fields(Deploy)})
 
 
 def _fact(body: Mapping[str, Any]) -> Fact:
     return Fact(
         event=DeployEvent(body["event"]),
-        time=_seconds(body["time"]),
+        time=read_moment(body["time"]),
         pod=str(body["pod"]),
         failures=tuple(FailedCheck(*map(str, each)) for each in body["failures"]),
         unnamed=int(body["unnamed"]),
     )
 
 
-def _seconds(value: Any) -> float:
-    seconds = float(value)
-    if not isfinite(seconds):
-        raise ValueError("no time")
-    return seconds
-
-
-def _receipt(body: Mapping[str, Any]) -> dict[str, str]:
-    return {str(name): str(value) for name, value in body.items()}
+def _name(value: Any) -> str:
+    name = str(value)
+    name.encode()  # raises for half of a character, which JSON can hold, and a service cannot be told
+    return name
