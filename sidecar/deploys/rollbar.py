@@ -122,7 +122,7 @@ class Rollbar:
         return self._ask("POST", "deploy", self._config.token, self._description(announcement))
 
     def _update(self, deploy_id: str, event: DeployEvent) -> Request:
-        path = f"deploy/{quote(deploy_id, safe='')}"
+        path = f"deploy/{quote(deploy_id, safe='', errors='replace')}"
         return self._ask("PATCH", path, self._config.token, {"status": event.value})
 
     def _ask(self, method: str, path: str, token: Secret, body: Mapping[str, str] | None = None) -> Request:

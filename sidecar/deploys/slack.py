@@ -126,11 +126,12 @@ class SlackChannel:
 
     async def tell(self, announcement: Announcement, receipt: Receipt, send: Send) -> Receipt:
         """Post, update, or answer in the thread; a message that is gone is made up for by a new one."""
-        if not receipt:
+        if "ts" not in receipt:
             return await self._post(announcement, send)
         try:
             if announcement.event in UPDATES:
-                await self._call("chat.update", {**receipt, **message.compose(announcement)}, send)
+                content = {"channel": self._channel, **receipt, **message.compose(announcement)}
+                await self._call("chat.update", content, send)
             if announcement.event not in UPDATES or announcement.is_recovery:  # an update rings no bell
                 await self._post(announcement, send, thread_ts=receipt["ts"], reply_broadcast=True)
         except _RefusedError as error:

@@ -82,6 +82,15 @@ class TestRollbar(ServiceContract):
 
         assert await service.tell(announcement(STARTED), {}, send) == {"deploy_id": "17"}
 
+    async def test_a_number_that_cannot_be_sent_is_that_of_no_deploy(
+        self, service: Service, stand_in: RollbarStandIn
+    ) -> None:
+        stand_in.say(200, {"err": 0, "data": {"deploy_id": "half \ud800"}})
+        receipt = await service.tell(announcement(STARTED), {}, send)
+
+        with pytest.raises(DeliveryError, match="404"):
+            await service.tell(announcement(SUCCEEDED), receipt, send)
+
     async def test_a_lost_answer_is_found_again(self, seeing: Finds, stand_in: RollbarStandIn) -> None:
         now = announcement(STARTED, started_at=time.time())
         assert await seeing.find(now, send) is None

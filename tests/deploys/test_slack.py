@@ -81,6 +81,13 @@ class TestSlackChannel(ServiceContract):
 
         assert self.told(stand_in) == [sign]
 
+    async def test_the_receipt_of_another_service_is_no_place_of_a_message(
+        self, service: Service, stand_in: SlackStandIn
+    ) -> None:
+        await service.tell(announcement(SUCCEEDED), {"deploy_id": "1000"}, send)
+
+        assert self.told(stand_in) == ["white_check_mark"]
+
     async def test_another_refusal_of_an_update_is_no_reason_to_post_again(
         self, service: Service, stand_in: SlackStandIn
     ) -> None:
