@@ -65,7 +65,8 @@ soak: $(INSTALLED) servers  ## 100,000 runs of all types together leave nothing 
 	    $(if $(RUNS),true,$(BIN)/python -m tools.reliability --soak $(JSON)) && exit $$ended
 
 fuzz: $(INSTALLED)  ## try EXAMPLES= of each fuzzed parser and state machine, others each time
-	@FUZZ_EXAMPLES=$(or $(EXAMPLES),2000) $(BIN)/python -m pytest -q --timeout 0 tests/fuzz tests/runtime/test_*_model.py
+	@FUZZ_EXAMPLES=$(or $(EXAMPLES),2000) $(BIN)/python -m pytest -q --timeout 0 \
+	    tests/fuzz tests/config/test_properties.py tests/core/test_*_model.py tests/runtime/test_*_model.py
 
 lock: $(INSTALLED)  ## resolve the dependencies again into the lock files
 	@$(BIN)/uv pip compile --quiet --universal --no-header --generate-hashes --upgrade --extra all \

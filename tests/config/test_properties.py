@@ -1,10 +1,9 @@
 """What holds for every text, and for every run of bytes."""
 
 import contextlib
-from time import process_time
 from urllib.parse import unquote
 
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sidecar.config.document import compose
@@ -22,6 +21,8 @@ from sidecar.config.problems import ConfigError, Mistake, quoted
 from sidecar.config.source import Source
 from sidecar.support.text import Redactor
 from tests.config.world import TYPES, Mode, PingConfig, StoreConfig, read
+from tests.fuzz.bench import told_of, within
+from tests.fuzz.profile import tries
 
 URLS = UrlKind((("store", 7000), ("unix", None)))
 KINDS = st.sampled_from(
@@ -57,14 +58,14 @@ YAML = st.sampled_from(
         "!x ", "\ufeff", "\u2028", "\x85", "\0", "\x1b",
     ]
 )  # fmt: skip
-patient = settings(deadline=None)
-"""The machine may be busy."""
+SECRET = "s3cret-of-\x1b[31m-nobody"
+"""What comes from outside."""
 DOCUMENTS = st.one_of(
     st.binary(), st.text().map(str.encode), st.lists(YAML, max_size=60).map("".join).map(str.encode)
 )
 
 
-@patient
+@tries(100)
 @given(KINDS, st.lists(st.builds(Part, st.one_of(st.text(), LIKELY), st.booleans()), max_size=4))
 @example(URLS, [Part("store://"), Part("\ud800", is_interpolated=False), Part("@h")])
 def test_every_kind_reads_any_text_or_refuses_it_with_a_mistake(
@@ -72,29 +73,52 @@ def test_every_kind_reads_any_text_or_refuses_it_with_a_mistake(
 ) -> None:
     scalar = Scalar("".join(part.text for part in parts), tuple(parts))
 
-    with contextlib.suppress(Mistake):
-        kind.show(kind.parse(scalar))
-    assert all(isinstance(secret, str) for secret in kind.secrets(scalar))
+    with within():
+        with contextlib.suppress(Mistake):
+            kind.show(kind.parse(scalar))
+        assert all(isinstance(secret, str) for secret in kind.secrets(scalar))
 
 
-@patient
-@given(st.one_of(st.text(), LIKELY), VALUES)
-def test_any_text_is_interpolated_or_refused_with_a_mistake(raw: str, value: str) -> None:
-    with contextlib.suppress(Mistake):
-        found = interpolate(raw, Outside({"A": value}, lambda _path: value.encode()))
-        assert all(text in found.text for text in found.interpolated())
+CONTENTS = st.one_of(
+    st.binary(max_size=50),
+    st.text().map(str.encode),
+    st.sampled_from(
+        [SECRET.encode(), SECRET.encode() + b"\xff", SECRET.encode() + b"\0\r\n", b"\n", b"x" * 70_000]
+    ),
+)
+"""Of secret files."""
 
 
-@patient
+@tries(300)
+@given(st.one_of(st.text(), LIKELY), VALUES | st.just(SECRET), CONTENTS)
+@example("${file:/f}", "", SECRET.encode() + b"\xff")
+@example("${A}${", SECRET, b"")
+@example("${" * 10_000, "", b"")
+def test_any_text_is_interpolated_or_refused_with_a_mistake(raw: str, value: str, content: bytes) -> None:
+    told = ""
+    with within():
+        try:
+            found = interpolate(raw, Outside({"A": value}, lambda _path: content))
+        except Mistake as mistake:
+            told = str(mistake)
+        else:
+            assert all(text in found.text for text in found.interpolated())
+            told = repr(found)
+
+    assert not told_of(SECRET, told)
+
+
+@tries(100)
 @given(st.one_of(st.text(), LIKELY))
 def test_whatever_is_quoted_is_short_and_stays_on_its_line(text: str) -> None:
-    shown = quoted(text)
+    with within():
+        shown = quoted(text)
 
     assert shown.isprintable()
     assert len(shown) <= 2 + 60 * len(r"\U0010ffff")
 
 
-@patient
+@tries(100)
 @given(VALUES)
 def test_a_value_from_outside_never_changes_the_structure(value: str) -> None:
     config = read("- {name: a, type: ping, words: ['${A}', 'x${A}y'], extras: {k: '${A}'}}", A=value)
@@ -104,7 +128,7 @@ def test_a_value_from_outside_never_changes_the_structure(value: str) -> None:
     assert (check.words, check.extras) == ((value, f"x{value}y"), {"k": value})
 
 
-@patient
+@tries(100)
 @given(VALUES, VALUES)
 def test_userinfo_from_outside_survives_whatever_characters_it_has(user: str, password: str) -> None:
     config = read("- {name: a, type: store, url: 'store://${U}:${P}@h:1/x'}", U=user, P=password)
@@ -116,7 +140,7 @@ def test_userinfo_from_outside_survives_whatever_characters_it_has(user: str, pa
     assert (check.url.host, check.url.port, check.url.path) == ("h", 1, "/x")
 
 
-@patient
+@tries(100)
 @given(VALUES, VALUES)
 def test_a_password_may_be_put_together_from_pieces(one: str, other: str) -> None:
     url = URLS.parse(interpolate("store://:${A}-${B}@h", Outside({"A": one, "B": other})))
@@ -130,7 +154,7 @@ LONG = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])
 )
 
 
-@patient
+@tries(100)
 @given(LONG, LONG, LONG, LONG)
 def test_every_secret_of_a_configuration_is_blotted_out(
     bearer: str, user: str, password: str, key: str
@@ -148,35 +172,35 @@ def test_every_secret_of_a_configuration_is_blotted_out(
     assert [redact(secret) for secret in (bearer, user, password, key, "literal")] == ["***"] * 5
 
 
-@settings(max_examples=300, deadline=None)
+@tries(300)
 @given(DOCUMENTS)
 @example(b"- &a {<<: *a}")
 @example(b'- {name: a, type: ping, note: "${file:/\\0}"}')
 def test_any_bytes_are_a_configuration_or_refused_soon(content: bytes) -> None:
-    started = process_time()
+    lines = ["accepted"]
+    with within():
+        try:
+            load(Source("c.yaml", content), TYPES, {"A": SECRET})
+        except ConfigError as error:
+            lines = [str(problem) for problem in error.problems]
 
-    try:
-        load(Source("c.yaml", content), TYPES, {"A": "SECRET\x1b"})
-    except ConfigError as error:
-        lines = [str(problem) for problem in error.problems]
-        assert lines
-        assert all(line.isprintable() and "SECRET" not in line for line in lines)
-
-    assert process_time() - started < 5
+    assert lines
+    assert all(line.isprintable() and not told_of(SECRET, line) for line in lines)
 
 
-@patient
+@tries(100)
 @given(st.text(st.characters(codec="utf-8"), min_size=1))
 def test_what_yaml_can_quote_is_read_as_it_was(text: str) -> None:
     quoted_text = "".join(f"\\U{ord(each):08x}" for each in text)
 
-    root = compose("c.yaml", f'"{quoted_text}"'.encode())
+    with within():
+        root = compose("c.yaml", f'"{quoted_text}"'.encode())
 
     assert root is not None
     assert root.value == text
 
 
-@patient
+@tries(100)
 @given(st.text())
 def test_a_password_that_is_percent_encoded_by_hand_is_decoded(text: str) -> None:
     written = "".join(f"%{byte:02X}" for byte in text.encode("utf-8", "replace"))

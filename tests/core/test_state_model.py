@@ -3,12 +3,12 @@
 from itertools import groupby, takewhile
 from math import inf
 
-from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from sidecar.core.state import State, Status, next_delay, settle, stale_at
 from tests.core.builders import result
+from tests.fuzz.profile import steps
 
 LETTERS = "swfab"
 SUCCESSES = "sw"
@@ -118,4 +118,4 @@ class History(RuleBasedStateMachine):
 
 
 TestHistory = History.TestCase
-TestHistory.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+TestHistory.settings = steps(60)

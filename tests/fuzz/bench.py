@@ -29,6 +29,8 @@ ECHO: Final = b"<ECHO>"
 """What a server replaces with all that it was told last: secrets among it."""
 PIECE: Final = 8
 """Characters of a secret that tell too much of it."""
+SOON: Final = 2.0
+"""Seconds of the processor that any parser may take, on a machine that is busy."""
 
 Talk = Callable[[Connection], Coroutine[Any, Any, None]]
 T = TypeVar("T")
@@ -108,7 +110,7 @@ async def answer_with(connection: Connection, reply: bytes, heard: bytes) -> Non
 
 
 @contextmanager
-def within(seconds: float) -> Iterator[None]:
+def within(seconds: float = SOON) -> Iterator[None]:
     """Assert that what is done takes no longer than so many seconds of the processor."""
     began = time.process_time()
     yield

@@ -1,7 +1,7 @@
 """Bytes that are nearly what is meant: answers of HTTP, JSON of an API, words of a protocol."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from hypothesis import strategies as st
@@ -27,6 +27,8 @@ ODD_TEXTS = st.sampled_from(
     ]
 )
 ODD_NUMBERS = st.sampled_from([0, 1, -1, 2**63, 10**400, 1.5, -0.0, float("inf"), float("nan")])
+REPLACED, MISSING, UNKNOWN = range(3)
+"""What dice say that becomes of a part of a value."""
 LEAVES = st.one_of(st.none(), st.booleans(), ODD_NUMBERS, ODD_TEXTS, st.just(ECHO.decode()))
 
 
@@ -40,24 +42,36 @@ def values(keys: Sequence[str]) -> SearchStrategy[Any]:
     )
 
 
+def keys_in(value: Any) -> list[str]:
+    """Return the keys of all mappings in a value, however deep, in order."""
+    return sorted({key for each in _parts(value) if isinstance(each, Mapping) for key in each})
+
+
 def bent(sound: Any, keys: Sequence[str]) -> SearchStrategy[Any]:
-    """Return a sound value, or one of which some part is replaced by anything."""
+    """Return a sound value, or one of which a few parts are missing, unknown, or replaced by anything."""
     anything = values(keys)
-    if isinstance(sound, Mapping):
-        parts: dict[str, SearchStrategy[Any]] = {key: _mostly(value, keys) for key, value in sound.items()}
-        extra = st.dictionaries(st.sampled_from(keys), anything, max_size=1)
-        whole: SearchStrategy[Any] = st.builds(
-            lambda fixed, more: {**fixed, **more}, st.fixed_dictionaries(parts), extra
-        )
-    elif isinstance(sound, list):
-        whole = st.tuples(*(_mostly(each, keys) for each in sound)).map(list)
-    else:
-        whole = st.just(sound)
-    return st.integers(0, 9).flatmap(lambda dice: whole if dice else anything)
+    unknown = st.dictionaries(st.sampled_from(keys), anything, min_size=1, max_size=1)
+    dice = st.integers(0, max(9, len(list(_parts(sound))) // 2))
+
+    def bend(draw: st.DrawFn, value: Any) -> Any:
+        die = draw(dice)
+        if die == REPLACED:
+            return draw(anything)
+        if isinstance(value, list):
+            return [bend(draw, each) for each in value]
+        if not isinstance(value, Mapping) or not value:
+            return value
+        left_out = draw(st.sampled_from(sorted(value))) if die == MISSING else None
+        more = draw(unknown) if die == UNKNOWN else {}
+        return {**{key: bend(draw, each) for key, each in value.items() if key != left_out}, **more}
+
+    return st.composite(bend)(sound)
 
 
-def _mostly(value: Any, keys: Sequence[str]) -> SearchStrategy[Any]:
-    return st.integers(0, 9).flatmap(lambda dice: bent(value, keys) if dice else values(keys))
+def _parts(value: Any) -> Iterator[Any]:
+    yield value
+    for each in value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ():
+        yield from _parts(each)
 
 
 STATUSES = st.sampled_from([200, 200, 200, 200, 204, 301, 307, 400, 401, 403, 404, 404, 429, 500, 503, 599])
@@ -74,6 +88,8 @@ HEADERS = st.sampled_from(
         b"Content-Type: ;;;=\r\n",
         b"Content-Encoding: gzip\r\n",
         b"Retry-After: 1e999\r\n",
+        b"Retry-After: " + b"9" * 5000 + b"\r\n",
+        b"Retry-After: \xd9\xa3\r\n",
         b"Date: Thu, 01 Jan 99999 00:00:00 GMT\r\n",
         b"Date: Mon, 31 Feb 2026 25:61:61 GMT\r\n",
         b"x-amz-bucket-region: \xff" + ECHO + b"\r\n",

@@ -20,8 +20,6 @@ from tests.fuzz.profile import tries
 
 SECRET: Final = "s3cret-of-nobody-else"
 ENVIRON: Final = {"SECRET": SECRET, "EMPTY": "", "URL": f"redis://u:{SECRET}@h:1/0"}
-SOON: Final = 2.0
-"""Seconds of the processor, on a machine that is busy."""
 TYPES: Final = InstalledTypes()
 
 
@@ -89,7 +87,7 @@ def test_what_is_nearly_good_is_accepted_or_refused(
 ) -> None:
     document = json.dumps({"ungated": "true", **sections, "checks": listed}).encode()
 
-    with within(SOON):
+    with within():
         try:
             config = load(Source("c.yaml", document), TYPES, ENVIRON)
         except ConfigError as error:
