@@ -81,5 +81,5 @@ def _new_context(ca: str | None, cert: str | None, key: str | None, *, insecure:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     if cert is not None:
-        context.load_cert_chain(cert, key)
+        context.load_cert_chain(cert, key, password="")  # without one OpenSSL asks a terminal for it
     return context

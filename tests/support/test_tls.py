@@ -2,10 +2,18 @@
 
 import gc
 import ssl
+import sys
 from pathlib import Path
+from subprocess import PIPE, Popen
 from weakref import ref
 
 import pytest
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+    load_pem_private_key,
+)
 
 from sidecar.support.tls import tls_context
 from tests.descriptors import none_left
@@ -75,3 +83,32 @@ def test_what_cannot_be_used_is_an_os_error(tmp_path: Path, content: bytes | Non
 
     with pytest.raises(OSError, match=r"."):
         tls_context(ca=str(ca))
+
+
+LOAD = """
+import sys
+from sidecar.support.tls import tls_context
+
+try:
+    tls_context(cert=sys.argv[1], key=sys.argv[2])
+except OSError:
+    print("refused")
+"""
+
+
+def test_nobody_is_asked_for_the_password_of_a_key(certificates: Certificates, tmp_path: Path) -> None:
+    cert, key = certificates.client.cert, tmp_path / "encrypted.key"
+    plain = load_pem_private_key(certificates.client.key.read_bytes(), None)
+    key.write_bytes(
+        plain.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"password"))
+    )
+    command = [sys.executable, "-c", LOAD, str(cert), str(key)]
+
+    with Popen(command, stdin=PIPE, stdout=PIPE, start_new_session=True) as process:  # without a terminal
+        assert process.stdout is not None
+        try:
+            process.wait(timeout=20)
+        finally:
+            process.kill()
+
+        assert process.stdout.read() == b"refused\n"
