@@ -31,7 +31,8 @@ Reasons that waiting does not cure: none, for a new role, an external secret or 
 """
 
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
@@ -52,6 +53,7 @@ from sidecar.config.problems import Mistake
 from sidecar.core.check import CheckFailed, Reason
 from sidecar.support.driver import Driver
 from sidecar.support.proxy import proxy_for
+from sidecar.support.text import Redactor
 from sidecar.support.thread import OneThread
 
 if TYPE_CHECKING:
@@ -124,7 +126,7 @@ class HttpCheck:
         expect, target = self._config.expect, self._config.target
         request = await self._request()
         self._connector = shared_connector()
-        with request_failures(target):
+        with _blotted(request["headers"]), request_failures(target):
             async with new_session(target) as session, session.request(**request) as response:
                 self.connections_opened += 1
                 judge_status(response.status, response.headers, expect, target)
@@ -175,6 +177,16 @@ class HttpCheck:
             return None
         pair = f"{username or ''}:{password.reveal() if password else ''}"
         return f"Basic {b64encode(pair.encode()).decode()}"
+
+
+@contextmanager
+def _blotted(sent: Mapping[str, str]) -> Iterator[None]:
+    """Blot out a token that the server repeats: the runner knows only the secrets of the configuration."""
+    try:
+        yield
+    except CheckFailed as error:
+        _, _, token = sent.get("Authorization", "").partition(" ")
+        raise CheckFailed(error.reason, Redactor([token])(error.message)) from error
 
 
 def _read_token(path: Path) -> str:

@@ -417,6 +417,15 @@ class TestRequest:
             Reason.AUTH, f"the token file {token} {problem}"
         )
 
+    async def test_a_token_that_a_redirect_repeats_is_blotted_out(self, tmp_path: Path) -> None:
+        token = tmp_path / "token"
+        token.write_text("s3cret-token")
+        site = Site(response("302 Found", Location="/login/s3cret-token"))
+
+        assert await ask(site, bearer_token_file=str(token)) == failed(
+            Reason.CONTRACT, "SITE redirects to /login/*** with status 302"
+        )
+
     async def test_an_ipv6_address_stands_in_brackets(self) -> None:
         assert load_one({"type": "http", "url": "http://[2001:db8::1]:81/x"}).checks[0].target == (
             "http://[2001:db8::1]:81/x"
