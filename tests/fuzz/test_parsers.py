@@ -28,7 +28,6 @@ from sidecar.cli._address import Address
 from sidecar.cli._asking import NoAnswerError, ask, show
 from sidecar.cli.status import _as_json, _as_text
 from sidecar.core.sample import Identifier, Message
-from sidecar.runtime.latch import LatchRecord, read_latch
 from sidecar.support.process import Ended
 from sidecar.support.proxy import proxy_for
 from sidecar.support.thread import in_thread
@@ -39,7 +38,6 @@ from tests.fuzz.strategies import ODD_TEXTS, bent, http_answers, json_bodies, va
 from tests.lint.pods import config, deployment, native
 from tests.lint.shell import lint
 from tests.network import Connection, talking
-from tests.runtime.fakes import config as check_config
 
 
 @pytest.fixture(scope="module")
@@ -51,21 +49,6 @@ def stage() -> Iterator[Bench]:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("fuzz")
-
-
-LATCH: Final = {"format": 1, "key": "ab" * 32, "checks": {"db": "cd" * 64}}
-
-
-@tries(80)
-@given(content=json_bodies(bent(LATCH, ["format", "key", "checks", "db"])))
-def test_any_latch_file_is_a_record_or_none(folder: Path, content: bytes) -> None:
-    (folder / "latch").write_bytes(content)
-
-    with within():
-        record = read_latch(folder / "latch")
-
-        assert isinstance(record, LatchRecord)
-        record.proved([check_config()])
 
 
 @tries(100)
