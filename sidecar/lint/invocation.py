@@ -80,9 +80,9 @@ def _split(words: Sequence[str]) -> list[str]:
 def _behind_program(words: Sequence[str]) -> Sequence[str] | None:
     """Return the words behind the program's name, which comes first or before a verb; None if it does not."""
     for index, word in enumerate(words):
-        behind = words[index + 1 :]
-        if PurePosixPath(word).name == PROGRAM and (index == 0 or VERBS.intersection(behind[:1])):
-            return behind
+        is_program = PurePosixPath(word).name == PROGRAM
+        if is_program and (index == 0 or VERBS.intersection(words[index + 1 : index + 2])):
+            return words[index + 1 :]
     return None
 
 

@@ -3,6 +3,7 @@
 Istio: istio.io/latest/docs/reference/config/annotations. Linkerd: linkerd.io/2/reference/proxy-configuration.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
@@ -77,6 +78,9 @@ def _ports(written: str) -> frozenset[int]:
 
 
 def _range(part: str) -> Iterator[int]:
-    first, _, last = part.partition("-")
-    if first.isdecimal() and (last or first).isdecimal():
-        yield from range(int(first), min(int(last or first), 65535) + 1)
+    if match := _PORTS.fullmatch(part):
+        first, last = match["first"], match["last"] or match["first"]
+        yield from range(int(first), min(int(last), 65535) + 1)
+
+
+_PORTS: Final = re.compile(r"(?P<first>[0-9]{1,5})(?:-(?P<last>[0-9]{1,5}))?")

@@ -7,8 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import PurePosixPath
+from typing import Final
 
 from sidecar.config.problems import Place
+
+PORT_DIGITS: Final = 5
+"""Of the highest port."""
 
 
 class Role(StrEnum):
@@ -164,7 +168,7 @@ class Container:
 
     def number_of(self, port: str) -> int | None:
         """Return the number of a port as a handler of this container writes it; None for an unknown name."""
-        if port.isdecimal():
+        if port.isdecimal() and len(port) <= PORT_DIGITS:
             return int(port)
         return next((each.number for each in self.ports if each.name == port), None)
 

@@ -36,6 +36,10 @@ def of_app(**overlay: object) -> Manifest:
         (http("/readyz", 17807), "asks port 17807, where the sidecar does not listen"),
         (http("/readyz", 17809), "asks port 17809, which listens on loopback only, where the kubelet is not"),
         (http("/readyz", "probes"), "names the port 'probes', which sidecar does not declare"),
+        (
+            http("/readyz", "9" * 5000),
+            "names the port '" + "9" * 5000 + "', which sidecar does not declare",
+        ),
         ({"httpGet": {"path": "/readyz"}}, "names no port"),
         (http("/ready"), f"asks /ready; {PATHS}"),
         (http("/readyz/sesions"), f"asks /readyz/sesions; {PATHS}"),

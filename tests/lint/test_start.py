@@ -293,7 +293,7 @@ def test_a_start_with_an_open_network_is_not_told(annotations: Manifest) -> None
     assert told("start-before-mesh", meshed(native(), annotations=annotations)) == []
 
 
-@pytest.mark.parametrize("ports", ["80", "6380-6400", "6370-6378", "*", "", "a-b"])
+@pytest.mark.parametrize("ports", ["80", "6380-6400", "6370-6378", "*", "", "a-b", "9" * 5000, "1-6378,²"])
 def test_other_ports_that_pass_the_proxy_by_do_not_help(ports: str) -> None:
     annotations = {**ISTIO, "traffic.sidecar.istio.io/excludeOutboundPorts": ports}
 
