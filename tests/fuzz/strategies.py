@@ -32,11 +32,11 @@ REPLACED, MISSING, UNKNOWN = range(3)
 LEAVES = st.one_of(st.none(), st.booleans(), ODD_NUMBERS, ODD_TEXTS, st.just(ECHO.decode()))
 
 
-def values(keys: Sequence[str]) -> SearchStrategy[Any]:
+def values(keys: Sequence[str], leaves: SearchStrategy[Any] = LEAVES) -> SearchStrategy[Any]:
     """Return anything that JSON can say, with these keys in its objects."""
     names = st.sampled_from(keys)
     return st.recursive(
-        LEAVES,
+        leaves,
         lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(names, inner, max_size=4)),
         max_leaves=8,
     )
@@ -47,9 +47,9 @@ def keys_in(value: Any) -> list[str]:
     return sorted({key for each in _parts(value) if isinstance(each, Mapping) for key in each})
 
 
-def bent(sound: Any, keys: Sequence[str]) -> SearchStrategy[Any]:
+def bent(sound: Any, keys: Sequence[str], leaves: SearchStrategy[Any] = LEAVES) -> SearchStrategy[Any]:
     """Return a sound value, or one of which a few parts are missing, unknown, or replaced by anything."""
-    anything = values(keys)
+    anything = values(keys, leaves)
     unknown = st.dictionaries(st.sampled_from(keys), anything, min_size=1, max_size=1)
     dice = st.integers(0, max(9, len(list(_parts(sound))) // 2))
 

@@ -16,7 +16,6 @@ from typing import Any, Final
 from unittest.mock import patch
 
 import pytest
-import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -35,8 +34,6 @@ from tests.checks.contract import SECRET
 from tests.fuzz.bench import TIMEOUT, Bench, bench, mounted, sound, within
 from tests.fuzz.profile import tries
 from tests.fuzz.strategies import ODD_TEXTS, bent, http_answers, json_bodies, values
-from tests.lint.pods import config, deployment, native
-from tests.lint.shell import lint
 from tests.network import Connection, talking
 
 
@@ -98,34 +95,6 @@ def test_any_board_is_shown_or_none(board: Any) -> None:
         assert _as_text(board).replace("\n", "").isprintable()
     with suppress(ValueError):
         assert _as_json(board).isascii()
-
-
-MANIFEST: Final = deployment(native())
-KEYS: Final = [
-    "containers",
-    "initContainers",
-    "name",
-    "ports",
-    "livenessProbe",
-    "httpGet",
-    "port",
-    "spec",
-    "kind",
-    "env",
-]
-
-
-@tries(15)
-@given(manifest=bent(MANIFEST, KEYS))
-def test_any_manifest_is_judged_or_refused(folder: Path, manifest: Any) -> None:
-    (folder / "config.yaml").write_text(config())
-    (folder / "pod.yaml").write_bytes(yaml.safe_dump(manifest).encode(errors="replace"))
-
-    with within():
-        told = lint("--pod", str(folder / "pod.yaml"), "--config", str(folder / "config.yaml"))
-
-    assert told.exit_code in (0, 1, 2), told.stderr
-    assert told.exception is None or isinstance(told.exception, SystemExit), told.exception
 
 
 RECORDS = st.sampled_from(["A", "AAAA", "CNAME", "MX", "SRV", "TXT", None])
