@@ -1,9 +1,10 @@
 """Whatever is in foreign bytes, each parser of ours returns or raises what it documents, and soon.
 
 What a dependency answers is in `test_answers`, what a client says in `test_http_surface`, the configuration
-in `test_configuration` and `tests/config/test_properties.py`. Here is the rest: the latch file, a service
-account's files, answers of the cluster's API and of another sidecar, pod manifests, answers of the DNS, the
-output of commands, messages that are sampled, what a catalog says of indexes, dates, the environment's proxy.
+in `test_configuration` and `tests/config/test_properties.py`. Files are in `test_files`, the cluster's
+API in `test_kube`, deploys in `test_records` and `test_services`, manifests in `test_lint`. Here is the rest:
+answers of another sidecar and of the DNS, the output of commands, messages that are sampled, what a catalog
+says of indexes, dates, the environment's proxy.
 """
 
 import asyncio
@@ -91,10 +92,11 @@ NO_BOARD: Final = (ValueError, KeyError, TypeError, AttributeError, OverflowErro
 @tries(40)
 @given(board=bent(BOARD, [*BOARD, *CHECK]))
 def test_any_board_is_shown_or_none(board: Any) -> None:
-    with suppress(*NO_BOARD):
-        assert _as_text(board).replace("\n", "").isprintable()
-    with suppress(ValueError):
-        assert _as_json(board).isascii()
+    with within():
+        with suppress(*NO_BOARD):
+            assert _as_text(board).replace("\n", "").isprintable()
+        with suppress(ValueError):
+            assert _as_json(board).isascii()
 
 
 RECORDS = st.sampled_from(["A", "AAAA", "CNAME", "MX", "SRV", "TXT", None])
@@ -154,7 +156,8 @@ def test_any_answer_of_a_dns_server_is_a_result(
     output=st.one_of(st.binary(max_size=100).map(lambda b: b.decode(errors="replace")), ODD_TEXTS),
 )
 def test_any_end_of_a_command_is_a_line(code: int, output: str) -> None:
-    assert _ending(Ended(code, output)).isprintable()
+    with within():
+        assert _ending(Ended(code, output)).isprintable()
 
 
 WHERE = st.sampled_from(
@@ -242,7 +245,8 @@ DATES = st.one_of(
 @tries(300)
 @given(date=DATES)
 def test_any_date_is_a_time_or_none(date: str) -> None:
-    told = clock_of({"ResponseMetadata": {"HTTPHeaders": {"date": date}}})
+    with within():
+        told = clock_of({"ResponseMetadata": {"HTTPHeaders": {"date": date}}})
 
     assert told is None or isinstance(told, float)
 
