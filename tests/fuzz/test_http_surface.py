@@ -1,7 +1,7 @@
 """Whatever bytes a client sends to our listeners, it gets no redirect, no secret and no crash, and soon.
 
-The real listeners and the real site, over real sockets: the only 5xx is the 503 of a probe. `/drained` is
-left out, for it waits by design.
+The real listeners and the real site, over real sockets: the only 5xx is the 503 of a probe. A drain is
+over at once, for `/drained` waits for it by design.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from sidecar.config.model import DrainConfig, ServerConfig
 from sidecar.core.check import Reason
 from sidecar.core.verdict import Gate
-from sidecar.runtime.drain import Drainer
+from sidecar.runtime.drain import Drainer, Ending
 from sidecar.runtime.pulse import Pulse
 from sidecar.web.drains import DrainPages
 from sidecar.web.listeners import LOOPBACK, bind, serving
@@ -43,6 +43,14 @@ def stage() -> Iterator[Bench]:
         yield made
 
 
+class Drained(Drainer):
+    """One whose drains are over at once."""
+
+    async def ended(self) -> Ending:
+        """Wait for nothing."""
+        return Ending.OVER
+
+
 @asynccontextmanager
 async def listening(*, is_trusted: bool) -> AsyncIterator[int]:
     """Serve a board with a check that is up, and one that is down; yield the port."""
@@ -52,7 +60,7 @@ async def listening(*, is_trusted: bool) -> AsyncIterator[int]:
     board.record("db", failure(clock, Reason.REFUSED, MESSAGE))
     pulse = Pulse(clock.clock)
     metrics = metrics_of(board, pulse, clock.clock)
-    pages = dict(DrainPages(Drainer(board, DrainConfig(), clock.clock), is_trusted=is_trusted).paths())
+    pages = dict(DrainPages(Drained(board, DrainConfig(), clock.clock), is_trusted=is_trusted).paths())
     if is_trusted:
         pages["/status"] = StatusPage(board, clock.clock).handle
     site = Site(board, Probes(board, pulse, clock.clock), metrics, is_trusted=is_trusted, pages=pages)
@@ -108,6 +116,7 @@ PARTS = st.sampled_from(
         b"metrics",
         b"status",
         b"drain",
+        b"drained",
         b"db",
         b"up",
         b"?",
@@ -200,6 +209,7 @@ STATUS_LINE: Final = re.compile(rb"HTTP/1\.[01] (\d{3}) ")
 @example(
     said=b"POST /drain HTTP/1.1\r\nHost: pod\r\nX-Sidecar: 1\r\n\r\nGET /readyz?verbose HTTP/1.1\r\n\r\n"
 )
+@example(said=b"GET /drained HTTP/1.1\r\nHost: pod\r\n\r\nPUT /drained?x HTTP/1.1\r\nHost: pod\r\n\r\n")
 def test_whatever_a_client_says(stage: Bench, is_trusted: bool, said: bytes) -> None:
     answer = stage.run(told(said, is_trusted=is_trusted))
 
