@@ -48,7 +48,6 @@ class SidecarLoop(asyncio.SelectorEventLoop):
         Raises:
             socket.gaierror: `EAI_NONAME` where the name does not exist, `EAI_AGAIN` where no answer came.
             OSError: no descriptor is left to ask with.
-            OSError: no descriptor is left to ask with.
         """
         if not host or is_literal(host) or flags & socket.AI_NUMERICHOST:
             numeric = flags | (socket.AI_NUMERICHOST if host else 0)

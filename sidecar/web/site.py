@@ -4,6 +4,7 @@ aiohttp's low-level server is used instead of its router and middlewares: a prob
 and a response.
 """
 
+import os
 from collections.abc import Awaitable, Callable, Mapping
 from functools import lru_cache
 from types import MappingProxyType
@@ -62,12 +63,20 @@ class Site:
         if request.method not in ("GET", "HEAD"):
             return respond(Reply(405, b"only GET and HEAD are answered here\n"), Allow="GET, HEAD")
         if request.path == "/metrics":
-            body, content_type = await self._render_metrics(request.headers.get("Accept", ""))
-            return web.Response(body=body, headers={**HEADERS, "Content-Type": content_type})
+            return await self._answer_metrics(request)
         name, reply = self._answer(request)
         if name:
             self._board.count_request(name, reply.code)
         return respond(reply)
+
+    async def _answer_metrics(self, request: web.BaseRequest) -> web.StreamResponse:
+        try:
+            body, content_type = await self._render_metrics(request.headers.get("Accept", ""))
+        except (
+            OSError
+        ) as error:  # the first scrape imports what writes them, for which no descriptor may be left
+            return respond(Reply(503, f"no metrics: {os.strerror(error.errno or 0).lower()}\n".encode()))
+        return web.Response(body=body, headers={**HEADERS, "Content-Type": content_type})
 
     def _answer(self, request: web.BaseRequest) -> tuple[str, Reply]:
         """Return the probe that was asked, empty if none, and its answer."""

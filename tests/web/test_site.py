@@ -1,5 +1,6 @@
 """What the kubelet, a person with curl and a scraper get, byte for byte, over real connections."""
 
+import errno
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -343,3 +344,15 @@ async def test_metrics_are_200_whatever_the_health_is(stage: Stage) -> None:
     assert code == 200
     assert 'sidecar_probe_requests_total{code="503",probe="readyz"} 1.0' in body
     assert 'sidecar_probe_verdict{probe="readyz"} 0.0' in body
+
+
+async def test_metrics_that_cannot_be_written_are_503() -> None:
+    clock = StoppedClock()
+    board, pulse = board_of(clock=clock), Pulse(clock.clock)
+
+    async def render(_accept: str) -> tuple[bytes, str]:
+        raise OSError(errno.EMFILE, "Too many open files", "sidecar/metrics.py")
+
+    site = Site(board, Probes(board, pulse, clock.clock), render, is_trusted=False)
+    async with TestClient(RawTestServer(site.handle)) as client, client.get("/metrics") as response:
+        assert (response.status, await response.text()) == (503, "no metrics: too many open files\n")
