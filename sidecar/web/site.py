@@ -72,9 +72,7 @@ class Site:
     async def _answer_metrics(self, request: web.BaseRequest) -> web.StreamResponse:
         try:
             body, content_type = await self._render_metrics(request.headers.get("Accept", ""))
-        except (
-            OSError
-        ) as error:  # the first scrape imports what writes them, for which no descriptor may be left
+        except OSError as error:  # the first scrape imports what writes them: a descriptor may be missing
             return respond(Reply(503, f"no metrics: {os.strerror(error.errno or 0).lower()}\n".encode()))
         return web.Response(body=body, headers={**HEADERS, "Content-Type": content_type})
 

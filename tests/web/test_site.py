@@ -354,5 +354,6 @@ async def test_metrics_that_cannot_be_written_are_503() -> None:
         raise OSError(errno.EMFILE, "Too many open files", "sidecar/metrics.py")
 
     site = Site(board, Probes(board, pulse, clock.clock), render, is_trusted=False)
-    async with TestClient(RawTestServer(site.handle)) as client, client.get("/metrics") as response:
+    client: Client = TestClient(RawTestServer(site.handle))
+    async with client, client.get("/metrics") as response:
         assert (response.status, await response.text()) == (503, "no metrics: too many open files\n")
