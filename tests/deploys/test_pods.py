@@ -193,7 +193,7 @@ def page(head: str, body: str = "{}") -> Script:
 async def test_who_does_not_answer_as_a_sidecar_is_not_answering(
     stranger: Script, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_pods, "ANSWERS_WITHIN", 0.2)
+    monkeypatch.setattr(_pods, "ANSWERS_WITHIN", 1.0)
     async with (
         serving([Pod(FIRST, script=stranger), Pod(SECOND, is_ready=True)]) as port,
         FakeDns({NAME: [FIRST, SECOND]}) as dns,
