@@ -22,7 +22,7 @@ QUESTION: Final = "Is a probe answered at once, whatever happens?"
 COUNTS: Final = (50, 1000)
 ROUNDS: Final = 15
 """Many short ones: what else the machine does falls on some, and their median leaves it out."""
-FAST_ROUNDS: Final = 60
+FAST_ROUNDS: Final = 40
 """Of requests on a kept connection, which take a tenth of the time."""
 PROBES: Final = 100
 REQUESTS: Final = 250
