@@ -125,3 +125,18 @@ async def test_after_a_rest_a_turn_is_given_at_once_again() -> None:
     await pacer.turn()
 
     assert loop.time() == began
+
+
+@pytest.mark.looptime
+async def test_where_all_who_waited_gave_up_the_next_gets_a_turn_at_once() -> None:
+    loop, pacer = asyncio.get_running_loop(), Pacer()
+    await pacer.turn()
+    impatient = asyncio.create_task(pacer.turn())
+    await asyncio.sleep(0)
+    impatient.cancel()
+    await asyncio.sleep(2 * PACE)
+    began = loop.time()
+
+    await pacer.turn()
+
+    assert (impatient.cancelled(), loop.time()) == (True, began)
